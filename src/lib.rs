@@ -1,0 +1,5 @@
+//! nacre: an SSH-2 library, client and server, behind a C ABI.
+//!
+//! ARCHITECTURE.md describes the rooms and which of them may use which.
+
+pub mod error;
