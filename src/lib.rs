@@ -3,3 +3,4 @@
 //! ARCHITECTURE.md describes the rooms and which of them may use which.
 
 pub mod error;
+pub mod wire;
