@@ -2,5 +2,6 @@
 //!
 //! ARCHITECTURE.md describes the rooms and which of them may use which.
 
+pub mod crypto;
 pub mod error;
 pub mod wire;
