@@ -4,4 +4,5 @@
 
 pub mod crypto;
 pub mod error;
+pub mod keys;
 pub mod wire;

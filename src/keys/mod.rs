@@ -1,0 +1,28 @@
+//! Keys: public blobs and lines, private key files, signatures by them.
+#![forbid(unsafe_code)]
+
+mod armour;
+mod fingerprint;
+mod generate;
+mod lines;
+mod openssh;
+mod private;
+mod public;
+
+pub use generate::KeyType;
+pub use openssh::DEFAULT_ROUNDS;
+pub use private::PrivateKey;
+pub use public::PublicKey;
+
+use crate::error::Error;
+
+/// The same bounds as OpenSSH: more takes seconds for one signature, less is no key.
+const RSA_BITS: std::ops::RangeInclusive<u32> = 1024..=16384;
+
+/// A reader's complaint, told of the thing that was read.
+fn damaged(what: &str, error: &Error) -> Error {
+    Error::key_format(format!("{what} is damaged: {error}"))
+}
+
+#[cfg(test)]
+mod tests;
