@@ -2,6 +2,7 @@
 //!
 //! ARCHITECTURE.md describes the rooms and which of them may use which.
 
+pub mod auth;
 pub mod crypto;
 pub mod error;
 pub mod keys;
