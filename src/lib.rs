@@ -7,5 +7,6 @@ pub mod connection;
 pub mod crypto;
 pub mod error;
 pub mod keys;
+pub mod session;
 pub mod transport;
 pub mod wire;

@@ -1,0 +1,106 @@
+//! What a session is made from.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::timers::duration;
+use super::{Algorithms, HostKeyPolicy, Limits, PrivateKey, RekeyLimits, Role};
+use crate::{connection, transport};
+
+/// Everything a session needs to know before its first byte. `new` gives the documented defaults.
+#[derive(Clone)]
+pub struct SessionConfig {
+    pub role: Role,
+    /// "nacre_0.1.0": goes into the identification string.
+    pub software_version: String,
+    pub version_comment: Option<String>,
+    pub algorithms: Algorithms,
+    /// Server: one key a type.
+    pub host_keys: Vec<Arc<PrivateKey>>,
+    pub rekey: RekeyLimits,
+    pub default_window: u32,
+    pub default_max_packet: u32,
+    pub limits: Limits,
+    pub keepalive: Keepalive,
+    /// Client: how the server's key is checked. Known from the start it also bears on which kind of key is
+    /// asked for; it may be set later as well.
+    pub host_key_policy: HostKeyPolicy,
+    /// Server: keys the delay of failure replies by user.
+    pub failure_delay_secret: [u8; 16],
+}
+
+/// Asking a silent peer for a sign of life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Keepalive {
+    /// Ask after so long without anything received; `None`: never.
+    pub interval: Option<Duration>,
+    /// Give up after so many questions without an answer; 0: never.
+    pub max_unanswered: u32,
+}
+
+impl SessionConfig {
+    pub fn new(role: Role) -> Self {
+        Self {
+            role,
+            software_version: concat!("nacre_", env!("CARGO_PKG_VERSION")).to_owned(),
+            version_comment: None,
+            algorithms: Algorithms::default(),
+            host_keys: Vec::new(),
+            rekey: RekeyLimits::default(),
+            default_window: 2_097_152,
+            default_max_packet: 32_768,
+            limits: Limits::default(),
+            keepalive: Keepalive::default(),
+            host_key_policy: HostKeyPolicy::Unset,
+            failure_delay_secret: [0; 16],
+        }
+    }
+
+    pub(super) fn transport(&self, policy: &HostKeyPolicy) -> transport::Config {
+        let mut algorithms = self.algorithms.clone();
+        prefer_expected_keys(&mut algorithms.host_key, policy);
+        transport::Config {
+            role: self.role,
+            software_version: self.software_version.clone(),
+            version_comment: self.version_comment.clone(),
+            algorithms,
+            host_keys: self.host_keys.clone(),
+            rekey: self.rekey,
+            rekey_deadline: self.rekey_deadline(),
+            maximum_packet: self.limits.max_packet,
+            ..transport::Config::new(self.role)
+        }
+    }
+
+    pub(super) fn rekey_deadline(&self) -> Duration {
+        duration(self.limits.rekey_ms).unwrap_or(Duration::MAX)
+    }
+
+    pub(super) fn connection(&self) -> connection::Config {
+        connection::Config {
+            role: self.role,
+            default_window: self.default_window,
+            default_max_packet: self.default_max_packet,
+            max_window: self.limits.max_window,
+            max_channels: self.limits.channels as usize,
+            byte_limit: self.limits.transport_queue as u64,
+            max_pending_opens: self.limits.accept_queue as usize,
+            send_queue_limit: self.limits.channel_queue.min(LONGEST_SEND_QUEUE),
+            receive_queue_limit: self.limits.channel_queue,
+            max_requests: self.limits.requests as usize,
+            max_global_requests: self.limits.requests as usize,
+            ..connection::Config::new(self.role)
+        }
+    }
+}
+
+/// More unsent bytes of a channel only cost memory: the window, not the queue, keeps the line full.
+const LONGEST_SEND_QUEUE: usize = 256 * 1024;
+
+/// A server with several keys shows the one of the kind that the client wants most: that must be one that the
+/// client can recognise.
+fn prefer_expected_keys(algorithms: &mut [&'static str], policy: &HostKeyPolicy) {
+    let keys = policy.expected_keys();
+    // The sort is stable: otherwise the order stays.
+    algorithms.sort_by_key(|name| !keys.iter().any(|key| key.signature_algorithms().contains(name)));
+}
