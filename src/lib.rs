@@ -5,6 +5,7 @@
 pub mod auth;
 pub mod connection;
 pub mod crypto;
+pub mod engine;
 pub mod error;
 pub mod keys;
 pub mod session;

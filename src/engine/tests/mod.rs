@@ -1,0 +1,9 @@
+mod basics;
+mod callbacks;
+mod channels;
+mod dialing;
+mod endings;
+mod events;
+mod forks;
+mod races;
+mod support;

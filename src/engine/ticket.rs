@@ -1,0 +1,90 @@
+//! A question on its way to the application, and the way back.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+
+use super::{Channel, Decision, Transport};
+use crate::error::{Error, Result};
+use crate::session::{Answer, Question, QuestionId};
+
+/// Owns what was asked. Answered once, from any thread; dropped unanswered it rejects.
+pub struct Ticket {
+    id: QuestionId,
+    question: Question,
+    transport: Weak<Transport>,
+    channel: Option<Arc<Channel>>,
+    answered: AtomicBool,
+}
+
+impl Ticket {
+    pub(super) fn new(
+        id: QuestionId,
+        question: Question,
+        transport: &Arc<Transport>,
+        channel: Option<Arc<Channel>>,
+    ) -> Arc<Self> {
+        let transport = Arc::downgrade(transport);
+        Arc::new(Self { id, question, transport, channel, answered: AtomicBool::new(false) })
+    }
+
+    pub fn question(&self) -> &Question {
+        &self.question
+    }
+    /// None: it is gone.
+    pub fn transport(&self) -> Option<Arc<Transport>> {
+        self.transport.upgrade()
+    }
+    /// The channel that is asked about.
+    pub fn channel(&self) -> Option<&Arc<Channel>> {
+        self.channel.as_ref()
+    }
+    pub fn is_answered(&self) -> bool {
+        self.answered.load(Ordering::Acquire)
+    }
+
+    /// `State` when it was answered before, `Closed` when nothing waits for it any more, `Argument` when the answer
+    /// does not fit the question (then it may be answered again).
+    pub fn answer(&self, answer: Answer) -> Result<()> {
+        self.give(answer, false)
+    }
+
+    /// REJECT, ACCEPT, PARTIAL or KEEP; DEFER is `Argument`. After KEEP the channel has one owner and one strong count
+    /// more: those of the application.
+    pub fn decide(&self, decision: Decision) -> Result<()> {
+        match decision {
+            Decision::Reject => self.give(Answer::Reject, false),
+            Decision::Accept => self.give(Answer::Accept, false),
+            Decision::Partial => self.give(Answer::Partial, false),
+            Decision::Keep => self.give(Answer::Accept, true),
+            Decision::Defer => Err(Error::argument("DEFER answers nothing")),
+        }
+    }
+
+    fn give(&self, answer: Answer, keep: bool) -> Result<()> {
+        let transport = self.transport.upgrade();
+        if let Some(transport) = &transport {
+            transport.engine().check()?;
+        }
+        if self.answered.swap(true, Ordering::AcqRel) {
+            return Err(Error::state("the question was answered before"));
+        }
+        let Some(transport) = transport else {
+            return Err(Error::closed("the transport of this question is gone"));
+        };
+        // Of a request the channel is only what it is about: the answer leaves that channel alone.
+        let opens = self.channel.as_ref().filter(|_| matches!(self.question, Question::ChannelOpen { .. }));
+        let result = transport.answer(self.id, answer, opens, keep);
+        if matches!(result, Err(Error::Argument(_))) {
+            self.answered.store(false, Ordering::Release);
+        }
+        result
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if !*self.answered.get_mut() {
+            let _ = self.give(Answer::Reject, false);
+        }
+    }
+}
