@@ -7,6 +7,7 @@ pub mod connection;
 pub mod crypto;
 pub mod engine;
 pub mod error;
+pub mod ffi;
 pub mod keys;
 pub mod session;
 pub mod transport;
