@@ -1,0 +1,46 @@
+# The commands of the project. `make` builds everything under build/.
+BUILD := build
+JOBS  := $(shell nproc 2>/dev/null || echo 2)
+CARGO := cargo
+
+.PHONY: all demo test test-full bench fuzz fmt lint header clean packages
+
+all: packages
+	@cmake -S . -B $(BUILD) >$(BUILD).log 2>&1 || { cat $(BUILD).log; rm -f $(BUILD).log; exit 1; }
+	@rm -f $(BUILD).log
+	@cmake --build $(BUILD) --parallel $(JOBS) -- -s --no-print-directory
+
+packages:
+	@tests/tools/packages
+
+demo: all
+	@tests/tools/demo $(BUILD)
+
+test: all lint
+	$(CARGO) test --locked
+	tests/tools/exports $(BUILD)/libnacre.so.0 include/nacre.h
+	cd $(BUILD) && ctest --output-on-failure --parallel $(JOBS)
+
+test-full: test
+	NACRE_TEST_FULL=1 $(CARGO) test --locked
+
+bench: all
+	@benches/round $(BUILD)
+
+# The property tests over a peer's bytes, files and messages, with many more cases than make test.
+FUZZ_CASES ?= 20000
+fuzz:
+	PROPTEST_CASES=$(FUZZ_CASES) $(CARGO) test --locked --lib -- garbage panic random_ everything_arrives every_message
+
+fmt:
+	$(CARGO) fmt --all
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+header:
+	NACRE_WRITE_HEADER=1 $(CARGO) test --locked --test header
+
+clean:
+	rm -rf $(BUILD)
