@@ -1,0 +1,128 @@
+/* The ground of every C test: checks that say where they failed, time, a watchdog, and what the process holds. */
+#ifndef NACRE_TESTS_CHECK_H
+#define NACRE_TESTS_CHECK_H
+
+#include <dirent.h>
+#include <errno.h>
+#include <nacre.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define UNUSED __attribute__((unused))
+/* Long enough for a loaded machine; a test that waits so long has failed. */
+#define SOON 30000
+
+/* The engine mode of this run: library threads, or none. */
+static int with_threads;
+static const char *test_step = "";
+
+UNUSED static void fail_at(const char *file, int line, const char *format, ...)
+{
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "%s:%d: [%s] %s%s%s\n", file, line, with_threads ? "threads" : "caller", test_step,
+            *test_step ? ": " : "", text);
+    fflush(stderr);
+    _exit(1);
+}
+
+#define FAIL(...) fail_at(__FILE__, __LINE__, __VA_ARGS__)
+#define CHECK(condition)                                                                                               \
+    do {                                                                                                               \
+        if (!(condition)) FAIL("not so: %s", #condition);                                                              \
+    } while (0)
+#define EXPECT(call, expected)                                                                                         \
+    do {                                                                                                               \
+        nacre_status got_ = (call);                                                                                    \
+        nacre_status expected_ = (expected);                                                                           \
+        if (got_ != expected_)                                                                                         \
+            FAIL("%s gave %s, not %s", #call, nacre_status_name(got_), nacre_status_name(expected_));                  \
+    } while (0)
+#define OK(call) EXPECT(call, NACRE_OK)
+#define EQUAL(one, other)                                                                                              \
+    do {                                                                                                               \
+        long long one_ = (long long)(one), other_ = (long long)(other);                                                \
+        if (one_ != other_) FAIL("%s is %lld, not %s (%lld)", #one, one_, #other, other_);                             \
+    } while (0)
+/* Another thread does it soon. */
+#define EVENTUALLY(condition)                                                                                          \
+    do {                                                                                                               \
+        int64_t until_ = now_ms() + SOON;                                                                              \
+        while (!(condition)) {                                                                                         \
+            if (now_ms() > until_) FAIL("never so: %s", #condition);                                                   \
+            pause_ms(1);                                                                                               \
+        }                                                                                                              \
+    } while (0)
+
+UNUSED static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+UNUSED static void pause_ms(long ms)
+{
+    struct timespec time = {ms / 1000, (ms % 1000) * 1000000};
+    while (nanosleep(&time, &time) != 0 && errno == EINTR) {
+    }
+}
+
+static void on_alarm(int signal)
+{
+    static const char text[] = "the watchdog barked at step: ";
+    (void)signal;
+    (void)!write(2, text, sizeof text - 1);
+    (void)!write(2, test_step, strlen(test_step));
+    (void)!write(2, "\n", 1);
+    _exit(3);
+}
+
+UNUSED static void watchdog(unsigned seconds)
+{
+    signal(SIGALRM, on_alarm);
+    alarm(seconds);
+}
+
+/* Valgrind and the like: everything takes longer, so there is less of it. */
+UNUSED static int is_short_run(void)
+{
+    return getenv("NACRE_TEST_SHORT") != NULL;
+}
+
+UNUSED static void begin(int argc, char **argv)
+{
+    if (argc < 2 || (strcmp(argv[1], "threads") != 0 && strcmp(argv[1], "caller") != 0)) {
+        fprintf(stderr, "usage: %s threads|caller\n", argv[0]);
+        exit(2);
+    }
+    with_threads = strcmp(argv[1], "threads") == 0;
+    watchdog(is_short_run() ? 600 : 60);
+}
+
+UNUSED static int entries(const char *path)
+{
+    DIR *folder = opendir(path);
+    int count = 0;
+    if (folder == NULL) return -1;
+    while (readdir(folder) != NULL) count++;
+    closedir(folder);
+    return count - 2;
+}
+
+/* Without the one that counting takes. */
+UNUSED static int descriptors(void)
+{
+    return entries("/proc/self/fd") - 1;
+}
+
+#endif
