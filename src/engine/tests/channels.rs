@@ -271,14 +271,14 @@ fn keys_are_renewed_under_traffic() {
 fn a_silent_peer_is_noticed() {
     in_both_modes(|threads| {
         let pair = Pair::usual(threads);
-        let keepalive = Keepalive { interval: Some(Duration::from_millis(20)), max_unanswered: 2 };
+        let keepalive = Keepalive { interval: Some(Duration::from_millis(150)), max_unanswered: 2 };
         pair.client.set_keepalive(keepalive).unwrap();
         let (near, far) = pair.channel();
         // The peer answers: nothing happens for many intervals.
         let before = Instant::now();
-        let read = near.read(Stream::Data, &mut [0], Timeout::after(Duration::from_millis(200)));
+        let read = near.read(Stream::Data, &mut [0], Timeout::after(Duration::from_millis(1000)));
         assert!(matches!(read, Err(Error::Again)), "{read:?}");
-        assert!(before.elapsed() >= Duration::from_millis(200));
+        assert!(before.elapsed() >= Duration::from_millis(1000));
         assert!(pair.client.is_active());
         near.release();
         far.release();
