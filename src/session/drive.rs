@@ -228,7 +228,6 @@ impl Session {
         let Stage::Connected(connection) = &mut self.stage else { return };
         if std::mem::take(&mut self.limits_changed) {
             connection.set_config(self.config.connection());
-            self.transport.set_limits(self.config.rekey_deadline(), self.config.limits.max_packet);
         }
     }
 

@@ -205,12 +205,13 @@ impl Session {
         &self.config.limits
     }
 
-    /// Times that run already keep their length, channels that are open already their sizes.
-    pub fn limits_mut(&mut self) -> &mut Limits {
+    /// Unchecked; the channels learn of it at the next step.
+    fn limits_mut(&mut self) -> &mut Limits {
         self.limits_changed = true;
         &mut self.config.limits
     }
 
+    /// Times that run already keep their length, channels that are open already their sizes.
     pub fn set_limit(&mut self, limit: Limit, value: u64) -> Result<()> {
         self.limits_mut().set(limit, value)?;
         self.transport.set_limits(self.config.rekey_deadline(), self.config.limits.max_packet);
