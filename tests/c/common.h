@@ -47,11 +47,6 @@
 
 /* --- the program ------------------------------------------------------------------------------------ */
 
-UNUSED static int threads(void)
-{
-    return entries("/proc/self/task");
-}
-
 /* Runs a step: afterwards there are as many descriptors and threads as before. */
 #define RUN(step)                                                                                                      \
     do {                                                                                                               \

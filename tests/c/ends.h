@@ -32,15 +32,6 @@
         if (getenv("NACRE_TEST_VERBOSE")) fprintf(stderr, "%-36s %6lld ms\n", #step, (long long)(now_ms() - begun_));  \
     } while (0)
 
-/* --- what the process holds ------------------------------------------------------------------------ */
-
-UNUSED static int threads(void)
-{
-    return entries("/proc/self/task");
-}
-
-/* A thread that has ended stays in /proc for a moment. */
-
 UNUSED static int current_thread(void)
 {
     return (int)syscall(SYS_gettid);
