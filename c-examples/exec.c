@@ -13,8 +13,8 @@ static const char program[] = "exec";
 static void usage(FILE *out) {
     fprintf(out,
             "usage: exec [option ...] HOST[:PORT] COMMAND\n"
-            "Runs COMMAND on HOST. The exit status is that of COMMAND, or 255.\n%s",
-            login_usage);
+            "Runs COMMAND on HOST. The exit status is that of COMMAND, or 255.\n%s%s",
+            login_usage, algorithms_usage);
 }
 
 static int write_fully(int fd, const char *data, size_t len) {

@@ -5,6 +5,8 @@
 #ifndef LOGIN_H
 #define LOGIN_H
 
+#include "algorithms.h"
+
 #include <getopt.h>
 #include <nacre.h>
 #include <stdio.h>
@@ -12,6 +14,8 @@
 #include <string.h>
 
 typedef struct {
+    algorithms algorithms;
+    uint64_t rekey_bytes;
     const char *user;
     nacre_key *key;
     char password[1024];
@@ -26,8 +30,10 @@ typedef struct {
     {"user", required_argument, NULL, 'u'}, {"key", required_argument, NULL, 'k'},                                     \
         {"password-file", required_argument, NULL, 'p'}, {"fingerprint", required_argument, NULL, 'f'},                \
         {"hostkey", required_argument, NULL, 'H'}, {"insecure", no_argument, NULL, 'i'},                               \
+        ALGORITHM_LISTS, {"rekey-bytes", required_argument, NULL, 'r'},                                                \
         {"verbose", no_argument, NULL, 'v'}, {"help", no_argument, NULL, 'h'}
 
+/* The options in words; those of algorithms.h come behind. */
 static const char login_usage[] =
     "  --user U            log in as U (else: as $USER)\n"
     "  --key FILE          with this private key (passphrase: $NACRE_PASSPHRASE)\n"
@@ -35,6 +41,7 @@ static const char login_usage[] =
     "  --fingerprint FP    the server's host key has to have this fingerprint (SHA256:...)\n"
     "  --hostkey FILE      the server's host key has to be the public key in FILE\n"
     "  --insecure          take any host key: anyone on the way can read and change everything\n"
+    "  --rekey-bytes N     new keys after so many bytes (1 GiB)\n"
     "  --verbose           say what was negotiated\n"
     "  --help              say this\n";
 
@@ -64,6 +71,7 @@ static inline void login_load_key(const char *path, nacre_key **key) {
 
 /* Takes one option; 0: it is none of these. */
 static inline int login_option(login *login, int option, const char *value) {
+    if (algorithms_option(&login->algorithms, option, value)) return 1;
     switch (option) {
     case 'u': login->user = value; return 1;
     case 'k': login_load_key(value, &login->key); return 1;
@@ -71,6 +79,7 @@ static inline int login_option(login *login, int option, const char *value) {
     case 'H': login_load_key(value, &login->host_key); return 1;
     case 'i': login->insecure = 1; return 1;
     case 'v': login->verbose = 1; return 1;
+    case 'r': login->rekey_bytes = strtoull(value, NULL, 10); return 1;
     case 'p': {
         FILE *file = fopen(value, "re");
         if (file == NULL || fgets(login->password, sizeof login->password, file) == NULL) {
@@ -101,6 +110,11 @@ static inline nacre_status login_connect(const login *login, nacre_transport *tr
     options.user = login->user != NULL ? login->user : getenv("USER");
     options.key = login->key;
     options.password = login->has_password ? login->password : NULL;
+    nacre_status status = algorithms_apply(&login->algorithms, transport);
+    if (status == NACRE_OK && login->rekey_bytes > 0) {
+        status = nacre_transport_set_rekey_limits(transport, login->rekey_bytes, 0, 0);
+    }
+    if (status != NACRE_OK) return status;
     return nacre_transport_connect(transport, &options, timeout_ms, op);
 }
 
@@ -134,6 +148,7 @@ static inline void login_describe(nacre_transport *transport) {
     fprintf(stderr, "%s: host key      %s %s\n", program, info.host_key, line);
     fprintf(stderr, "%s: key exchange  %s%s\n", program, info.kex, info.strict_kex ? ", strict" : "");
     fprintf(stderr, "%s: cipher        %s %s\n", program, info.cipher_out, info.mac_out);
+    fprintf(stderr, "%s: compression   %s\n", program, info.compression_out);
 }
 
 static inline void login_free(login *login) {

@@ -24,8 +24,8 @@ static void usage(FILE *out) {
     fprintf(out,
             "usage: poll_many [option ...] COMMAND HOST[:PORT] ...\n"
             "Runs COMMAND on every HOST at once; each line of its output comes with the name of its host.\n"
-            "The exit status is 0 when it is so everywhere, else 1, or 255.\n%s",
-            login_usage);
+            "The exit status is 0 when it is so everywhere, else 1, or 255.\n%s%s",
+            login_usage, algorithms_usage);
 }
 
 static void finish(host *host, int code) {

@@ -4,6 +4,8 @@
  * One thread does everything: an engine without threads, and one poll loop over the listening socket, the engine and the
  * pipes and terminals of the child processes. Signal handlers only note what happened and wake the engine.
  */
+#include "algorithms.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -50,8 +52,9 @@ typedef struct job {
 } job;
 
 static const char *user, *password;
-static nacre_key *host_key, *authorized[MAX_KEYS];
-static size_t authorized_count, connections;
+static nacre_key *host_keys[MAX_KEYS], *authorized[MAX_KEYS];
+static size_t host_key_count, authorized_count, connections;
+static algorithms algorithms_asked_for;
 static unsigned long long rekey_bytes;
 static int once, verbose;
 static nacre_engine *engine;
@@ -143,7 +146,7 @@ static void authenticated(void *userdata, nacre_transport *transport, const char
     nacre_transport_remote_version(transport, version, sizeof version, NULL);
     say("%s is logged in from %s", name, version);
     say("host key %s, key exchange %s%s", info.host_key, info.kex, info.strict_kex ? ", strict" : "");
-    say("cipher %s %s", info.cipher_out, info.mac_out);
+    say("cipher %s %s, compression %s", info.cipher_out, info.mac_out, info.compression_out);
 }
 
 /* --- what a session asks for ------------------------------------------------------------------------------------- */
@@ -428,6 +431,38 @@ static void reap(void) {
 
 /* --- connections ------------------------------------------------------------------------------------------------- */
 
+/* What the options say, for one connection. */
+static nacre_status apply_options(nacre_transport *transport) {
+    nacre_status status = algorithms_apply(&algorithms_asked_for, transport);
+    for (size_t i = 0; i < host_key_count && status == NACRE_OK; i++) {
+        status = nacre_transport_add_host_key(transport, host_keys[i]);
+    }
+    if (status == NACRE_OK && rekey_bytes > 0) status = nacre_transport_set_rekey_limits(transport, rekey_bytes, 0, 0);
+    return status;
+}
+
+static int fail_transport(const char *what, nacre_transport *transport, nacre_status status) {
+    nacre_error *err = NULL;
+    nacre_transport_take_error(transport, 0, &err);
+    nacre_transport_free(transport);
+    return fail(what, status, err);
+}
+
+/* Whether a connection could start at all: what is wrong with the options is said before the first client comes. */
+static int check_options(void) {
+    int pair[2];
+    nacre_transport *transport;
+    nacre_error *err;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return perror("server"), 1;
+    close(pair[1]);
+    nacre_status status = nacre_transport_from_fd(engine, pair[0], &transport, &err);
+    if (status != NACRE_OK) return close(pair[0]), fail("options", status, err);
+    status = apply_options(transport);
+    if (status != NACRE_OK) return fail_transport("options", transport, status);
+    nacre_transport_free(transport);
+    return 0;
+}
+
 static void accept_connection(int listener) {
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     if (fd < 0) return;
@@ -449,12 +484,10 @@ static void accept_connection(int listener) {
         close(fd);
         return;
     }
-    status = nacre_transport_add_host_key(transport, host_key);
-    if (status == NACRE_OK && rekey_bytes > 0) status = nacre_transport_set_rekey_limits(transport, rekey_bytes, 0, 0);
+    status = apply_options(transport);
     if (status == NACRE_OK) status = nacre_transport_start_server(transport, &callbacks, 0, NULL);
     if (status != NACRE_OK && status != NACRE_ERR_AGAIN) {
-        fail("connection", status, NULL);
-        nacre_transport_free(transport);
+        fail_transport("connection", transport, status);
         return;
     }
     connections++;
@@ -583,9 +616,12 @@ static void load_authorized_keys(const char *path) {
 
 static void load_host_key(const char *path) {
     nacre_error *err;
-    nacre_status status = nacre_key_load_file(path, NULL, &host_key, &err);
+    nacre_key **key = &host_keys[host_key_count];
+    if (host_key_count == MAX_KEYS) exit(fail(path, NACRE_ERR_LIMIT, NULL));
+    nacre_status status = nacre_key_load_file(path, NULL, key, &err);
     if (status != NACRE_OK) exit(fail(path, status, err));
-    if (!nacre_key_is_private(host_key)) exit(fail(path, NACRE_ERR_KEY_FORMAT, NULL));
+    if (!nacre_key_is_private(*key)) exit(fail(path, NACRE_ERR_KEY_FORMAT, NULL));
+    host_key_count++;
 }
 
 static void usage(FILE *out) {
@@ -593,14 +629,15 @@ static void usage(FILE *out) {
                  "Serves one user; commands and shells run as whoever started it.\n"
                  "  --port P                listen on this port; 0: any, the first line of output says which\n"
                  "  --address A             listen on this address (127.0.0.1)\n"
-                 "  --hostkey FILE          the server's private key\n"
+                 "  --hostkey FILE          the server's private key; again for more keys, of other types\n"
                  "  --user NAME             the user that may log in\n"
                  "  --password PW           with this password\n"
                  "  --authorized-keys FILE  with these keys\n"
                  "  --rekey-bytes N         new keys after so many bytes (1 GiB)\n"
                  "  --once                  end after the first connection\n"
                  "  --verbose               say what happens\n"
-                 "  --help                  say this\n");
+                 "  --help                  say this\n"
+                 "%s", algorithms_usage);
 }
 
 int main(int argc, char **argv) {
@@ -610,7 +647,7 @@ int main(int argc, char **argv) {
         {"password", required_argument, NULL, 'w'}, {"authorized-keys", required_argument, NULL, 'k'},
         {"rekey-bytes", required_argument, NULL, 'r'}, {"once", no_argument, NULL, 'o'},
         {"verbose", no_argument, NULL, 'v'},        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0}};
+        ALGORITHM_LISTS,                            {NULL, 0, NULL, 0}};
     const char *address = "127.0.0.1", *port = NULL;
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -625,16 +662,18 @@ int main(int argc, char **argv) {
         case 'o': once = 1; break;
         case 'v': verbose = 1; break;
         case 'h': return usage(stdout), 0;
-        default: return usage(stderr), 1;
+        default:
+            if (!algorithms_option(&algorithms_asked_for, option, optarg)) return usage(stderr), 1;
         }
     }
-    if (port == NULL || host_key == NULL || user == NULL || optind != argc || (!password && !authorized_count)) {
+    if (port == NULL || host_key_count == 0 || user == NULL || optind != argc || (!password && !authorized_count)) {
         return usage(stderr), 1;
     }
     nacre_engine_options engine_options = NACRE_INIT(nacre_engine_options);
     engine_options.threads = 0;
     nacre_status status = nacre_engine_new(&engine_options, &engine);
     if (status != NACRE_OK) return fail("engine", status, NULL);
+    if (check_options() != 0) return 1;
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
@@ -650,7 +689,7 @@ int main(int argc, char **argv) {
     while (nacre_engine_close(engine, 2000) == NACRE_ERR_INTERRUPTED) continue;
     take_events();
     nacre_engine_free(engine);
-    nacre_key_free(host_key);
+    for (size_t i = 0; i < host_key_count; i++) nacre_key_free(host_keys[i]);
     for (size_t i = 0; i < authorized_count; i++) nacre_key_free(authorized[i]);
     free(polled);
     return code;

@@ -19,8 +19,8 @@ static int resized[2];
 static void usage(FILE *out) {
     fprintf(out,
             "usage: shell [option ...] HOST[:PORT]\n"
-            "Runs your shell on HOST. The exit status is the shell's, or 255.\n%s",
-            login_usage);
+            "Runs your shell on HOST. The exit status is the shell's, or 255.\n%s%s",
+            login_usage, algorithms_usage);
 }
 
 static void restore_terminal(void) { tcsetattr(STDIN_FILENO, TCSADRAIN, &before); }

@@ -1,0 +1,118 @@
+//! Which algorithms are used, chosen from outside: the options of the programs, and peers limited to one algorithm.
+
+mod support;
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use support::{Background, Folder, Output, program, run};
+
+const USER: &str = "tester";
+
+/// `c-examples/server` with an Ed25519 and an RSA key.
+struct Server {
+    folder: Folder,
+    address: String,
+    _process: Background,
+}
+
+impl Server {
+    fn start(name: &str, options: &[&str]) -> Self {
+        let folder = Folder::new(name);
+        let (ed25519, rsa) = (folder.key("ed25519", &["-t", "ed25519"]), folder.key("rsa", &["-t", "rsa"]));
+        folder.write("password", "open sesame");
+        let log = File::create(folder.file("log")).expect("a log can be made");
+        let mut child = Command::new(program("c-examples/server"))
+            .args(["--port", "0", "--verbose", "--user", USER, "--password", "open sesame", "--hostkey"])
+            .arg(ed25519)
+            .arg("--hostkey")
+            .arg(rsa)
+            .args(options)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .expect("the server starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
+        let address = line.strip_prefix("listening on ").expect("the first line says where").trim().to_owned();
+        Self { folder, address, _process: Background(child) }
+    }
+
+    fn exec(&self, options: &[&str], command: &str) -> Output {
+        let password = self.folder.file("password");
+        let password = password.to_str().expect("plain");
+        let mut arguments = vec!["--verbose", "--insecure", "--user", USER, "--password-file", password];
+        arguments.extend(options);
+        arguments.extend([self.address.as_str(), command]);
+        run(&program("c-examples/exec"), &arguments, b"", 60)
+    }
+}
+
+#[test]
+fn options_choose_the_algorithms() {
+    let server = Server::start("options", &["--ciphers=-aes256-gcm@openssh.com", "--macs", "^hmac-sha2-512"]);
+    let output = server.exec(
+        &[
+            "--kex",
+            "ecdh-sha2-nistp384,curve25519-sha256",
+            "--host-key-algorithms",
+            "rsa-sha2-256",
+            "--ciphers",
+            "aes256-gcm@openssh.com,aes192-ctr",
+            "--macs=-hmac-sha2-256-etm@openssh.com",
+            "--compression",
+            "none",
+            "--rekey-bytes",
+            "100000",
+        ],
+        "head -c 1000000 /dev/zero | wc -c; exit 3",
+    );
+    assert_eq!(output.code, Some(3), "{}", output.err);
+    assert_eq!(output.out, b"1000000\n");
+    for line in [
+        "host key      rsa-sha2-256 SHA256:",
+        "key exchange  ecdh-sha2-nistp384, strict",
+        "cipher        aes192-ctr hmac-sha2-512-etm@openssh.com",
+        "compression   none",
+    ] {
+        assert!(output.err.contains(line), "{line}: {}", output.err);
+    }
+}
+
+#[test]
+fn a_failed_negotiation_is_told_by_category_with_both_lists_on_both_sides() {
+    let server = Server::start("disjoint", &["--ciphers", "aes256-ctr,aes192-ctr"]);
+    let output = server.exec(&["--ciphers", "aes128-ctr"], "true");
+    assert_eq!(output.code, Some(255));
+    let said =
+        "no common cipher from client to server: this side offers aes128-ctr, the peer offers aes256-ctr,aes192-ctr";
+    assert!(output.err.contains(said), "{}", output.err);
+    let log = std::fs::read_to_string(server.folder.file("log")).expect("the log is there");
+    let said = "this side offers aes256-ctr,aes192-ctr, the peer offers aes128-ctr";
+    assert!(log.contains(said), "{log}");
+}
+
+#[test]
+fn unknown_names_are_refused_by_name_before_anything_else() {
+    let server = Server::start("unknown", &[]);
+    for (option, noun) in [
+        ("--kex", "key exchange method"),
+        ("--host-key-algorithms", "host key algorithm"),
+        ("--ciphers", "cipher"),
+        ("--macs", "MAC"),
+        ("--compression", "compression"),
+        ("--user-key-algorithms", "signature algorithm"),
+    ] {
+        let said = format!("unknown {noun} 'rot13'");
+        let output = server.exec(&[option, "+rot13"], "true");
+        assert_eq!(output.code, Some(255), "{option}");
+        assert!(output.err.contains(&said), "{option}: {}", output.err);
+        let key = server.folder.file("ed25519");
+        let key = key.to_str().expect("plain");
+        let arguments = ["--port", "0", "--user", "u", "--password", "p", "--hostkey", key, option, "rot13"];
+        let output = run(&program("c-examples/server"), &arguments, b"", 10);
+        assert_eq!(output.code, Some(1), "{option}");
+        assert!(output.out.is_empty() && output.err.contains(&said), "{option}: {}", output.err);
+    }
+}
