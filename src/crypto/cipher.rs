@@ -1,11 +1,12 @@
 //! The ciphers: one row each.
 
 use super::mac::{Mac, MacAlgorithm};
-use super::{Open, Seal, chacha, ctr, gcm};
+use super::{Offer, Open, Seal, chacha, ctr, gcm};
 use crate::error::{Error, Result};
 
 pub struct CipherAlgorithm {
     pub name: &'static str,
+    pub offer: Offer,
     pub key_length: usize,
     pub iv_length: usize,
     pub block_size: usize,
@@ -30,6 +31,7 @@ pub(super) struct Make {
 pub static CIPHERS: &[CipherAlgorithm] = &[
     CipherAlgorithm {
         name: "aes128-gcm@openssh.com",
+        offer: Offer::Strict,
         key_length: 16,
         iv_length: 12,
         block_size: 16,
@@ -38,6 +40,7 @@ pub static CIPHERS: &[CipherAlgorithm] = &[
     },
     CipherAlgorithm {
         name: "aes256-gcm@openssh.com",
+        offer: Offer::Strict,
         key_length: 32,
         iv_length: 12,
         block_size: 16,
@@ -46,6 +49,7 @@ pub static CIPHERS: &[CipherAlgorithm] = &[
     },
     CipherAlgorithm {
         name: "chacha20-poly1305@openssh.com",
+        offer: Offer::Strict,
         key_length: 64,
         iv_length: 0,
         block_size: 8,
@@ -58,20 +62,28 @@ pub static CIPHERS: &[CipherAlgorithm] = &[
 ];
 
 const fn counter_mode(name: &'static str, key_length: usize) -> CipherAlgorithm {
-    CipherAlgorithm { name, key_length, iv_length: 16, block_size: 16, aead: false, make: ctr::MAKE }
+    CipherAlgorithm {
+        name,
+        offer: Offer::Strict,
+        key_length,
+        iv_length: 16,
+        block_size: 16,
+        aead: false,
+        make: ctr::MAKE,
+    }
 }
 
 pub fn find_cipher(name: &str) -> Option<&'static CipherAlgorithm> {
     CIPHERS.iter().find(|cipher| cipher.name == name)
 }
 
-/// The fastest safe cipher for this processor first.
-pub fn default_ciphers() -> Vec<&'static str> {
-    let mut names: Vec<&'static str> = CIPHERS.iter().map(|cipher| cipher.name).collect();
+/// The fastest for this processor first.
+pub fn ciphers_by_preference() -> Vec<&'static CipherAlgorithm> {
+    let mut rows: Vec<_> = CIPHERS.iter().collect();
     if !has_aes_instructions() {
-        names.sort_by_key(|name| !name.starts_with("chacha20"));
+        rows.sort_by_key(|row| !row.name.starts_with("chacha20"));
     }
-    names
+    rows
 }
 
 #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]

@@ -1,10 +1,12 @@
 //! Message authentication codes (RFC 6668, and OpenSSH's encrypt-then-MAC names).
 
+use super::Offer;
 use crate::error::{Error, Result};
 use aws_lc_rs::hmac;
 
 pub struct MacAlgorithm {
     pub name: &'static str,
+    pub offer: Offer,
     pub key_length: usize,
     pub tag_length: usize,
     /// The MAC is over the ciphertext, and the length field stays in clear.
@@ -14,22 +16,24 @@ pub struct MacAlgorithm {
 
 /// In order of preference.
 pub static MACS: &[MacAlgorithm] = &[
-    row("hmac-sha2-256-etm@openssh.com", 32, true, || hmac::HMAC_SHA256),
-    row("hmac-sha2-512-etm@openssh.com", 64, true, || hmac::HMAC_SHA512),
-    row("hmac-sha2-256", 32, false, || hmac::HMAC_SHA256),
-    row("hmac-sha2-512", 64, false, || hmac::HMAC_SHA512),
+    row("hmac-sha2-256-etm@openssh.com", Offer::Strict, 32, true, || hmac::HMAC_SHA256),
+    row("hmac-sha2-512-etm@openssh.com", Offer::Strict, 64, true, || hmac::HMAC_SHA512),
+    row("hmac-sha2-256", Offer::Default, 32, false, || hmac::HMAC_SHA256),
+    row("hmac-sha2-512", Offer::Default, 64, false, || hmac::HMAC_SHA512),
 ];
 
-const fn row(name: &'static str, length: usize, etm: bool, algorithm: fn() -> hmac::Algorithm) -> MacAlgorithm {
-    MacAlgorithm { name, key_length: length, tag_length: length, encrypt_then_mac: etm, algorithm }
+const fn row(
+    name: &'static str,
+    offer: Offer,
+    length: usize,
+    etm: bool,
+    algorithm: fn() -> hmac::Algorithm,
+) -> MacAlgorithm {
+    MacAlgorithm { name, offer, key_length: length, tag_length: length, encrypt_then_mac: etm, algorithm }
 }
 
 pub fn find_mac(name: &str) -> Option<&'static MacAlgorithm> {
     MACS.iter().find(|mac| mac.name == name)
-}
-
-pub fn default_macs() -> Vec<&'static str> {
-    MACS.iter().map(|mac| mac.name).collect()
 }
 
 /// A keyed MAC of one direction.

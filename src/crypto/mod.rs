@@ -11,19 +11,21 @@ mod hash;
 mod kex;
 pub mod key_file;
 mod mac;
+mod offer;
 mod plain;
 mod random;
 mod rsa;
 pub mod signature;
 
-pub use cipher::{CIPHERS, CipherAlgorithm, default_ciphers, find_cipher, opener, sealer};
+pub use cipher::{CIPHERS, CipherAlgorithm, ciphers_by_preference, find_cipher, opener, sealer};
 pub use derive::derive_key;
 pub use hash::{Digest, HashAlgorithm, Hasher};
-pub use kex::{ClientExchange, KEX_ALGORITHMS, KexAlgorithm, SharedSecret, default_kex, find_kex};
-pub use mac::{MACS, MacAlgorithm, default_macs, find_mac};
+pub use kex::{ClientExchange, KEX_ALGORITHMS, KexAlgorithm, SharedSecret, find_kex};
+pub use mac::{MACS, MacAlgorithm, find_mac};
+pub use offer::{Offer, Policy};
 pub use plain::{plain_opener, plain_sealer};
 pub use random::{RandomSource, SystemRandom, random_bytes};
-pub use signature::{SIGNATURES, SignatureAlgorithm, default_signatures, find_signature};
+pub use signature::{SIGNATURES, SignatureAlgorithm, find_signature};
 
 use crate::error::{Error, Result};
 

@@ -1,7 +1,7 @@
 //! The signature algorithms (RFC 8709, RFC 5656, RFC 8332): one table, and keys that verify and sign with them.
 
-use super::rsa;
 pub use super::rsa::{RsaHash, RsaNumbers};
+use super::{Offer, rsa};
 use crate::error::{Error, Result};
 use crate::wire::{Reader, Writer};
 use aws_lc_rs::encoding::{AsBigEndian, Curve25519SeedBin, EcPrivateKeyBin};
@@ -33,6 +33,7 @@ pub enum Scheme {
 pub struct SignatureAlgorithm {
     /// As it stands in signatures, in KEXINIT and in authentication requests.
     pub name: &'static str,
+    pub offer: Offer,
     /// As it stands in the blobs of the keys that it fits.
     pub key_type: &'static str,
     pub scheme: Scheme,
@@ -41,20 +42,16 @@ pub struct SignatureAlgorithm {
 /// In the order of preference.
 #[rustfmt::skip]
 pub static SIGNATURES: &[SignatureAlgorithm] = &[
-    SignatureAlgorithm { name: ED25519_KEY_TYPE,      key_type: ED25519_KEY_TYPE,      scheme: Scheme::Ed25519 },
-    SignatureAlgorithm { name: "ecdsa-sha2-nistp256", key_type: "ecdsa-sha2-nistp256", scheme: Scheme::Ecdsa(Curve::P256) },
-    SignatureAlgorithm { name: "ecdsa-sha2-nistp384", key_type: "ecdsa-sha2-nistp384", scheme: Scheme::Ecdsa(Curve::P384) },
-    SignatureAlgorithm { name: "ecdsa-sha2-nistp521", key_type: "ecdsa-sha2-nistp521", scheme: Scheme::Ecdsa(Curve::P521) },
-    SignatureAlgorithm { name: "rsa-sha2-512",        key_type: RSA_KEY_TYPE,          scheme: Scheme::Rsa(RsaHash::Sha512) },
-    SignatureAlgorithm { name: "rsa-sha2-256",        key_type: RSA_KEY_TYPE,          scheme: Scheme::Rsa(RsaHash::Sha256) },
+    SignatureAlgorithm { name: ED25519_KEY_TYPE,      offer: Offer::Strict,  key_type: ED25519_KEY_TYPE,      scheme: Scheme::Ed25519 },
+    SignatureAlgorithm { name: "ecdsa-sha2-nistp256", offer: Offer::Default, key_type: "ecdsa-sha2-nistp256", scheme: Scheme::Ecdsa(Curve::P256) },
+    SignatureAlgorithm { name: "ecdsa-sha2-nistp384", offer: Offer::Default, key_type: "ecdsa-sha2-nistp384", scheme: Scheme::Ecdsa(Curve::P384) },
+    SignatureAlgorithm { name: "ecdsa-sha2-nistp521", offer: Offer::Default, key_type: "ecdsa-sha2-nistp521", scheme: Scheme::Ecdsa(Curve::P521) },
+    SignatureAlgorithm { name: "rsa-sha2-512",        offer: Offer::Strict,  key_type: RSA_KEY_TYPE,          scheme: Scheme::Rsa(RsaHash::Sha512) },
+    SignatureAlgorithm { name: "rsa-sha2-256",        offer: Offer::Strict,  key_type: RSA_KEY_TYPE,          scheme: Scheme::Rsa(RsaHash::Sha256) },
 ];
 
 pub fn find_signature(name: &str) -> Option<&'static SignatureAlgorithm> {
     SIGNATURES.iter().find(|algorithm| algorithm.name == name)
-}
-
-pub fn default_signatures() -> Vec<&'static str> {
-    SIGNATURES.iter().map(|algorithm| algorithm.name).collect()
 }
 
 /// The curves of RFC 5656 section 10.1.

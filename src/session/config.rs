@@ -58,7 +58,9 @@ impl SessionConfig {
 
     pub(super) fn transport(&self, policy: &HostKeyPolicy) -> transport::Config {
         let mut algorithms = self.algorithms.clone();
-        prefer_expected_keys(&mut algorithms.host_key, policy);
+        if !algorithms.host_key_order_is_given {
+            prefer_expected_keys(&mut algorithms.host_key, policy);
+        }
         transport::Config {
             role: self.role,
             software_version: self.software_version.clone(),
@@ -101,6 +103,11 @@ const LONGEST_SEND_QUEUE: usize = 256 * 1024;
 /// client can recognise.
 fn prefer_expected_keys(algorithms: &mut [&'static str], policy: &HostKeyPolicy) {
     let keys = policy.expected_keys();
+    let is_expected = |name: &str| keys.iter().any(|key| key.signature_algorithms().contains(&name));
+    // Nothing is gained then, and an order of its own would tell whoever listens which keys are known (CVE-2020-14145).
+    if algorithms.first().is_some_and(|name| is_expected(name)) {
+        return;
+    }
     // The sort is stable: otherwise the order stays.
-    algorithms.sort_by_key(|name| !keys.iter().any(|key| key.signature_algorithms().contains(name)));
+    algorithms.sort_by_key(|name| !is_expected(name));
 }

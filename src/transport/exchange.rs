@@ -1,7 +1,7 @@
 //! One key exchange from KEXINIT to NEWKEYS, in either role (RFC 4253 sections 7 to 9).
 
-use super::negotiation::{Choice, Proposal, markers, negotiate};
-use super::{Deadline, Negotiated, Peer, PrivateKey, PublicKey, Transport, TransportEvent, extensions, kex};
+use super::negotiation::{Choice, Proposal, markers, negotiate, no_strict_exchange};
+use super::{Deadline, Negotiated, Peer, Policy, PrivateKey, PublicKey, Transport, TransportEvent, extensions, kex};
 use crate::crypto::{self, Open, Seal};
 use crate::error::{Error, HostKeyVerdict, Result};
 use crate::wire::messages::{KexInit, message};
@@ -145,6 +145,9 @@ impl Transport {
             self.strict = markers.strict;
         }
         self.peer_takes_ext_info = markers.ext_info;
+        if !self.strict && self.config.algorithms.policy() == Policy::Strict {
+            return Err(no_strict_exchange(self.config.role, theirs.kex_algorithms));
+        }
         if self.strict && sequence_number != 0 {
             return Err(Error::protocol("strict key exchange: KEXINIT was not the peer's first packet"));
         }

@@ -18,6 +18,7 @@ mod packet_reader;
 mod packet_writer;
 mod rekey;
 
+pub use crate::crypto::Policy;
 pub use crate::crypto::{RandomSource, SystemRandom};
 pub use crate::keys::{PrivateKey, PublicKey};
 pub use algorithms::{AlgorithmKind, Algorithms, available};
@@ -166,7 +167,8 @@ impl Transport {
         Ok(transport)
     }
 
-    fn prepare(config: Config, random: Box<dyn RandomSource>, now: Instant) -> Result<Self> {
+    fn prepare(mut config: Config, random: Box<dyn RandomSource>, now: Instant) -> Result<Self> {
+        config.algorithms.settle(config.role);
         config.check()?;
         let own_identification = own_line(&config.software_version, config.version_comment.as_deref())?;
         Ok(Self {

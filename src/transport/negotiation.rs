@@ -31,6 +31,23 @@ pub fn markers(list: NameList<'_>, of: Role) -> Markers {
     Markers { ext_info: list.contains(ext_info), strict: list.contains(strict) }
 }
 
+/// The strict policy takes no peer that could lose packets of the handshake unnoticed (CVE-2023-48795).
+pub fn no_strict_exchange(own: Role, theirs: NameList<'_>) -> Error {
+    let marker = match own {
+        Role::Client => STRICT_CLIENT,
+        Role::Server => STRICT_SERVER,
+    };
+    failure("strict key exchange", &[marker], theirs)
+}
+
+fn failure(category: &'static str, ours: &[&'static str], theirs: NameList<'_>) -> Error {
+    Error::Negotiation(Box::new(NegotiationFailure {
+        category,
+        ours: ours.join(",").into(),
+        theirs: clean(theirs.as_str().as_bytes(), SHOWN).into(),
+    }))
+}
+
 /// Our lists, as offered in one exchange.
 pub struct Proposal<'p> {
     pub role: Role,
@@ -159,12 +176,6 @@ impl Proposal<'_> {
             Role::Client => ours.iter().copied().find(|own| theirs.contains(own)),
             Role::Server => theirs.names().find_map(known),
         };
-        chosen.ok_or_else(|| {
-            Error::Negotiation(Box::new(NegotiationFailure {
-                category,
-                ours: ours.join(",").into(),
-                theirs: clean(theirs.as_str().as_bytes(), SHOWN).into(),
-            }))
-        })
+        chosen.ok_or_else(|| failure(category, ours, theirs))
     }
 }

@@ -4,13 +4,14 @@ mod ecdh;
 mod hybrid;
 mod x25519;
 
-use super::HashAlgorithm;
+use super::{HashAlgorithm, Offer};
 use crate::error::{Error, Result};
 use crate::wire;
 use zeroize::Zeroizing;
 
 pub struct KexAlgorithm {
     pub name: &'static str,
+    pub offer: Offer,
     pub hash: HashAlgorithm,
     client: fn() -> Result<Box<dyn ClientExchange>>,
     server: fn(&[u8]) -> Result<Reply>,
@@ -23,36 +24,42 @@ type Reply = (Vec<u8>, SharedSecret);
 pub static KEX_ALGORITHMS: &[KexAlgorithm] = &[
     KexAlgorithm {
         name: "mlkem768x25519-sha256",
+        offer: Offer::Strict,
         hash: HashAlgorithm::Sha256,
         client: hybrid::client,
         server: hybrid::server,
     },
     KexAlgorithm {
         name: "curve25519-sha256",
+        offer: Offer::Default,
         hash: HashAlgorithm::Sha256,
         client: x25519::client,
         server: x25519::server,
     },
     KexAlgorithm {
         name: "curve25519-sha256@libssh.org",
+        offer: Offer::Default,
         hash: HashAlgorithm::Sha256,
         client: x25519::client,
         server: x25519::server,
     },
     KexAlgorithm {
         name: "ecdh-sha2-nistp256",
+        offer: Offer::Default,
         hash: HashAlgorithm::Sha256,
         client: || ecdh::client(&ecdh::P256),
         server: |public| ecdh::server(&ecdh::P256, public),
     },
     KexAlgorithm {
         name: "ecdh-sha2-nistp384",
+        offer: Offer::Default,
         hash: HashAlgorithm::Sha384,
         client: || ecdh::client(&ecdh::P384),
         server: |public| ecdh::server(&ecdh::P384, public),
     },
     KexAlgorithm {
         name: "ecdh-sha2-nistp521",
+        offer: Offer::Default,
         hash: HashAlgorithm::Sha512,
         client: || ecdh::client(&ecdh::P521),
         server: |public| ecdh::server(&ecdh::P521, public),
@@ -61,10 +68,6 @@ pub static KEX_ALGORITHMS: &[KexAlgorithm] = &[
 
 pub fn find_kex(name: &str) -> Option<&'static KexAlgorithm> {
     KEX_ALGORITHMS.iter().find(|kex| kex.name == name)
-}
-
-pub fn default_kex() -> Vec<&'static str> {
-    KEX_ALGORITHMS.iter().map(|kex| kex.name).collect()
 }
 
 /// The client's half of an exchange that is under way.

@@ -348,6 +348,7 @@ impl Locked<'_> {
             return Err(Error::state("a server needs a host key"));
         }
         self.config.role = role;
+        self.config.algorithms.settle(role);
         let mut config = self.config.clone();
         if role == Role::Client {
             config.host_key_policy = std::mem::take(&mut self.policy);

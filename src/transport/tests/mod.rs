@@ -7,6 +7,7 @@ mod handshake;
 mod identification;
 mod legality;
 mod lengths;
+mod lists;
 mod negotiation;
 mod rekey;
 mod strict;
