@@ -1,7 +1,7 @@
 //! The ciphers: one row each.
 
 use super::mac::{Mac, MacAlgorithm};
-use super::{Offer, Open, Seal, chacha, ctr, gcm};
+use super::{Offer, Open, Seal, cbc, chacha, ctr, gcm};
 use crate::error::{Error, Result};
 
 pub struct CipherAlgorithm {
@@ -27,7 +27,8 @@ pub(super) struct Make {
     pub open: fn(Material<'_>) -> Result<Box<dyn Open>>,
 }
 
-/// In order of preference where the processor has AES instructions.
+/// In order of preference where the processor has AES instructions. Those that chain are for peers that have nothing
+/// better.
 pub static CIPHERS: &[CipherAlgorithm] = &[
     CipherAlgorithm {
         name: "aes128-gcm@openssh.com",
@@ -59,18 +60,20 @@ pub static CIPHERS: &[CipherAlgorithm] = &[
     counter_mode("aes128-ctr", 16),
     counter_mode("aes192-ctr", 24),
     counter_mode("aes256-ctr", 32),
+    chained("aes256-cbc", 32, 16, cbc::AES),
+    chained("aes192-cbc", 24, 16, cbc::AES),
+    chained("aes128-cbc", 16, 16, cbc::AES),
+    chained("3des-cbc", 24, 8, cbc::TRIPLE_DES),
 ];
 
 const fn counter_mode(name: &'static str, key_length: usize) -> CipherAlgorithm {
-    CipherAlgorithm {
-        name,
-        offer: Offer::Strict,
-        key_length,
-        iv_length: 16,
-        block_size: 16,
-        aead: false,
-        make: ctr::MAKE,
-    }
+    let (offer, aead) = (Offer::Strict, false);
+    CipherAlgorithm { name, offer, key_length, iv_length: 16, block_size: 16, aead, make: ctr::MAKE }
+}
+
+const fn chained(name: &'static str, key_length: usize, block_size: usize, make: Make) -> CipherAlgorithm {
+    let (offer, aead) = (Offer::ByName, false);
+    CipherAlgorithm { name, offer, key_length, iv_length: block_size, block_size, aead, make }
 }
 
 pub fn find_cipher(name: &str) -> Option<&'static CipherAlgorithm> {

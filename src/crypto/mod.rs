@@ -2,6 +2,7 @@
 //! this room names a cryptographic library.
 
 mod bignum;
+mod cbc;
 mod chacha;
 mod cipher;
 mod ctr;
@@ -11,11 +12,13 @@ mod hash;
 mod kex;
 pub mod key_file;
 mod mac;
+mod md5_mac;
 mod offer;
 mod plain;
 mod random;
 mod rsa;
 pub mod signature;
+mod with_mac;
 
 pub use cipher::{CIPHERS, CipherAlgorithm, ciphers_by_preference, find_cipher, opener, sealer};
 pub use derive::derive_key;
@@ -58,6 +61,14 @@ pub trait Open: Send {
     /// In place. `packet`: length (4), `packet_length` bytes, tag. Afterwards all but the length and the
     /// tag is plain.
     fn open(&mut self, sequence_number: u32, packet: &mut [u8]) -> Result<()>;
+    /// Whether nobody may learn which length a forged packet had: the length is what some block decrypts to, which
+    /// was perhaps copied from another packet (CVE-2008-5161). Then every forged packet has to end in the same way,
+    /// after the same number of bytes and the same work.
+    fn guards_length(&self) -> bool {
+        false
+    }
+    /// The work of opening so many bytes, for packets that are not opened. Nothing can be opened afterwards.
+    fn spend(&mut self, _length: usize) {}
 }
 
 pub fn equal_in_constant_time(a: &[u8], b: &[u8]) -> bool {

@@ -28,7 +28,15 @@ pub struct Received {
 /// Where the next packet stands.
 enum Next {
     Length,
-    Body { packet_length: usize },
+    Body {
+        packet_length: usize,
+    },
+    /// A forged packet that must not say what is wrong with it (see [`Open::guards_length`]): so many bytes are
+    /// still awaited, and the work for so many is still to be done.
+    Forged {
+        awaited: usize,
+        unspent: usize,
+    },
 }
 
 pub struct PacketReader {
@@ -97,17 +105,24 @@ impl PacketReader {
             Next::Length => {
                 let Some(prefix) = self.buffer.get_mut(..self.opener.prefix_length()) else { return Ok(None) };
                 let announced = self.opener.packet_length(self.sequence_number, prefix)?;
-                let packet_length = self.check_length(announced)?;
+                let packet_length = match self.check_length(announced) {
+                    Err(_) if self.opener.guards_length() => return self.begin_forged(0),
+                    checked => checked?,
+                };
                 self.next = Next::Body { packet_length };
                 packet_length
             }
+            Next::Forged { awaited, unspent } => return self.wait_out(awaited, unspent),
         };
         let whole = 4 + packet_length + self.opener.tag_length();
         if self.buffer.len() < whole {
             return Ok(None);
         }
         let mut packet = self.buffer.split_to(whole);
-        self.opener.open(self.sequence_number, &mut packet)?;
+        match self.opener.open(self.sequence_number, &mut packet) {
+            Err(_) if self.opener.guards_length() => return self.begin_forged(whole),
+            opened => opened?,
+        }
         self.next = Next::Length;
         let padding = usize::from(packet.get(4).copied().unwrap_or_default());
         let payload_length = packet_length.saturating_sub(1 + padding);
@@ -118,6 +133,26 @@ impl PacketReader {
         packet.advance(5);
         let sequence_number = self.count(whole)?;
         Ok(Some(Received { payload: packet, sequence_number }))
+    }
+
+    /// `taken`: bytes of it that were received, and opened in vain. The end comes after as many bytes as the
+    /// largest packet has, whatever length this one was thought to have.
+    fn begin_forged(&mut self, taken: usize) -> Result<Option<Received>> {
+        let largest = usize::try_from(self.maximum).unwrap_or(usize::MAX).saturating_add(4 + self.opener.tag_length());
+        let rest = largest.saturating_sub(taken);
+        self.wait_out(rest, rest)
+    }
+
+    fn wait_out(&mut self, awaited: usize, unspent: usize) -> Result<Option<Received>> {
+        let dropped = awaited.min(self.buffer.len());
+        self.buffer.advance(dropped);
+        let awaited = awaited - dropped;
+        self.next = Next::Forged { awaited, unspent };
+        if awaited > 0 {
+            return Ok(None);
+        }
+        self.opener.spend(unspent);
+        Err(Error::integrity("a packet failed its authentication"))
     }
 
     /// Everything is known to be sound here before a single byte is reserved for it.
@@ -169,6 +204,11 @@ impl PacketReader {
     pub fn set_sequence_number(&mut self, number: u32) {
         self.sequence_number = number;
         self.packets = number.into();
+    }
+
+    #[cfg(test)]
+    pub fn guards_length(&self) -> bool {
+        self.opener.guards_length()
     }
 
     #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Two transports in memory, with virtual time and a peer that can be made to misbehave.
 
+mod chained;
 mod extensions;
 mod garbage;
 mod guess;
