@@ -501,7 +501,9 @@ static void end_connection(nacre_transport *transport) {
         if (job->transport == transport) end_job(job);
     }
     if (nacre_transport_take_error(transport, 0, &err) == NACRE_OK) nacre_error_text(err, text, sizeof text, NULL);
-    say("the connection is over: %s", text);
+    nacre_negotiated info = NACRE_INIT(nacre_negotiated);
+    nacre_transport_negotiated(transport, &info);
+    say("the connection is over: %s (rekeys %llu)", text, (unsigned long long)info.rekeys);
     nacre_error_free(err);
     nacre_transport_free(transport);
     connections--;

@@ -28,7 +28,7 @@ fn peer(sshd: &Sshd, options: &[&str]) -> Output {
     let port = sshd.port.to_string();
     let key = text(&sshd.key);
     let mut arguments = vec!["--host", "127.0.0.1", "--port", &port, "--user", USER];
-    if !options.contains(&"--method") {
+    if !options.contains(&"--auth") {
         arguments.extend(["--key", &key]);
     }
     arguments.extend(options);
@@ -124,13 +124,12 @@ fn login_by_every_method() {
     expect(&exec(&sshd, &["--key", &text(&stranger)], "true", b""), 255, "a key that may not", &sshd);
 
     for mode in ["threads", "caller"] {
-        for method in ["password", "interactive"] {
-            let output =
-                peer(&sshd, &["--engine", mode, "--method", method, "--password", PASSWORD, "exec", "echo ok"]);
+        for method in ["password", "keyboard-interactive"] {
+            let output = peer(&sshd, &["--engine", mode, "--auth", method, "--password", PASSWORD, "exec", "echo ok"]);
             expect(&output, 0, &format!("{method} {mode}"), &sshd);
             assert_eq!(output.out, b"ok\n");
         }
-        let output = peer(&sshd, &["--engine", mode, "--method", "none", "exec", "true"]);
+        let output = peer(&sshd, &["--engine", mode, "--auth", "none", "exec", "true"]);
         assert_ne!(output.code, Some(0));
         assert!(output.err.contains("publickey"), "none tells the methods: {}", output.err);
     }
@@ -247,7 +246,7 @@ fn every_kex_cipher_and_mac_that_both_have() {
         ],
     );
     for name in ciphers {
-        let output = peer(&sshd, &["--cipher", &name, "--verbose", "echo", "1048576"]);
+        let output = peer(&sshd, &["--ciphers", &name, "--verbose", "echo", "1048576"]);
         expect(&output, 0, &name, &sshd);
         assert!(output.err.contains(&format!("cipher {name}")), "{name}: {}", output.err);
     }
@@ -256,12 +255,12 @@ fn every_kex_cipher_and_mac_that_both_have() {
         &["hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512"],
     );
     for name in macs {
-        let output = peer(&sshd, &["--cipher", "aes128-ctr", "--mac", &name, "--verbose", "echo", "1048576"]);
+        let output = peer(&sshd, &["--ciphers", "aes128-ctr", "--macs", &name, "--verbose", "echo", "1048576"]);
         expect(&output, 0, &name, &sshd);
         assert!(output.err.contains(&format!("mac {name}")), "{name}: {}", output.err);
     }
     for name in ["ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512", "rsa-sha2-256"] {
-        let output = peer(&sshd, &["--host-key-algorithm", name, "--verbose", "exec", "echo ok"]);
+        let output = peer(&sshd, &["--host-key-algorithms", name, "--verbose", "exec", "echo ok"]);
         expect(&output, 0, name, &sshd);
         assert!(output.err.contains(&format!("host-key {name}")), "{name}: {}", output.err);
     }
@@ -270,7 +269,7 @@ fn every_kex_cipher_and_mac_that_both_have() {
 #[test]
 fn a_failed_negotiation_names_the_category_and_both_lists() {
     let sshd = Sshd::start("mismatch", &["Ciphers aes256-ctr"]);
-    let output = peer(&sshd, &["--cipher", "aes128-gcm@openssh.com", "exec", "true"]);
+    let output = peer(&sshd, &["--ciphers", "aes128-gcm@openssh.com", "exec", "true"]);
     assert_ne!(output.code, Some(0));
     for part in ["cipher", "aes128-gcm@openssh.com", "aes256-ctr"] {
         assert!(output.err.contains(part), "{part}: {}", output.err);

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 static const char *host = "127.0.0.1", *port = "22", *user = "", *key_file, *password, *method = "publickey";
-static const char *kex, *cipher, *mac, *host_key_algorithm;
+static const char *kex, *ciphers, *macs, *host_key_algorithms, *compression, *known_host_key_file;
 static unsigned long long rekey_bytes;
 static int threads = 1, verbose;
 
@@ -50,13 +50,30 @@ static nacre_decision answer_prompts(void *userdata, nacre_transport *transport,
     return NACRE_ACCEPT;
 }
 
+/* Without a key to compare with, any is taken. */
+static void check_host_key(nacre_transport *transport) {
+    nacre_key *known = NULL, *shown = NULL;
+    nacre_error *err = NULL;
+    if (known_host_key_file != NULL) {
+        nacre_status status = nacre_key_load_file(known_host_key_file, NULL, &known, &err);
+        if (status != NACRE_OK) fail(known_host_key_file, status, err);
+        must(transport, "host key", nacre_transport_remote_host_key(transport, &shown));
+        int32_t equal = 0;
+        must(transport, "host key", nacre_key_equal(known, shown, &equal));
+        if (!equal) fail("host key", NACRE_ERR_HOST_KEY, NULL);
+        nacre_key_free(known);
+        nacre_key_free(shown);
+    }
+    must(transport, "trust", nacre_transport_trust_host_key(transport));
+}
+
 static void log_in(nacre_transport *transport) {
     if (strcmp(method, "none") == 0) {
         must(transport, "none", nacre_transport_auth_none(transport, user, -1, NULL));
     } else if (strcmp(method, "password") == 0) {
         must(transport, "password",
              nacre_transport_auth_password(transport, user, password, NACRE_AUTH_NO_FALLBACK, -1, NULL));
-    } else if (strcmp(method, "interactive") == 0) {
+    } else if (strcmp(method, "keyboard-interactive") == 0) {
         must(transport, "interactive",
              nacre_transport_auth_interactive(transport, user, "", answer_prompts, NULL, NULL, -1, NULL));
     } else {
@@ -193,16 +210,18 @@ static void set_list(nacre_transport *transport, nacre_algorithm_kind kind, cons
 static void show_negotiated(nacre_transport *transport) {
     nacre_negotiated info = NACRE_INIT(nacre_negotiated);
     must(transport, "negotiated", nacre_transport_negotiated(transport, &info));
-    fprintf(stderr, "kex %s\nhost-key %s\ncipher %s\nmac %s\nstrict %d\nrekeys %llu\n", info.kex, info.host_key,
-            info.cipher_out, info.mac_out, info.strict_kex, (unsigned long long)info.rekeys);
+    fprintf(stderr, "kex %s\nhost-key %s\ncipher %s\nmac %s\ncompression %s\nstrict %d\nrekeys %llu\n", info.kex,
+            info.host_key, info.cipher_out, info.mac_out, info.compression_out, info.strict_kex,
+            (unsigned long long)info.rekeys);
 }
 
 static const struct option options[] = {
     {"host", required_argument, NULL, 'h'},    {"port", required_argument, NULL, 'p'},
     {"user", required_argument, NULL, 'u'},    {"key", required_argument, NULL, 'k'},
-    {"password", required_argument, NULL, 'w'}, {"method", required_argument, NULL, 'm'},
-    {"kex", required_argument, NULL, 'x'},     {"cipher", required_argument, NULL, 'c'},
-    {"mac", required_argument, NULL, 'a'},     {"host-key-algorithm", required_argument, NULL, 'g'},
+    {"password", required_argument, NULL, 'w'}, {"auth", required_argument, NULL, 'm'},
+    {"kex", required_argument, NULL, 'x'},     {"ciphers", required_argument, NULL, 'c'},
+    {"macs", required_argument, NULL, 'a'},    {"host-key-algorithms", required_argument, NULL, 'g'},
+    {"compression", required_argument, NULL, 'z'}, {"known-host-key", required_argument, NULL, 'H'},
     {"rekey-bytes", required_argument, NULL, 'r'}, {"engine", required_argument, NULL, 'e'},
     {"verbose", no_argument, NULL, 'v'},       {NULL, 0, NULL, 0}};
 
@@ -217,9 +236,11 @@ static void read_options(int argc, char **argv) {
         case 'w': password = optarg; break;
         case 'm': method = optarg; break;
         case 'x': kex = optarg; break;
-        case 'c': cipher = optarg; break;
-        case 'a': mac = optarg; break;
-        case 'g': host_key_algorithm = optarg; break;
+        case 'c': ciphers = optarg; break;
+        case 'a': macs = optarg; break;
+        case 'g': host_key_algorithms = optarg; break;
+        case 'z': compression = optarg; break;
+        case 'H': known_host_key_file = optarg; break;
         case 'r': rekey_bytes = strtoull(optarg, NULL, 10); break;
         case 'e': threads = strcmp(optarg, "caller") != 0; break;
         case 'v': verbose = 1; break;
@@ -253,12 +274,13 @@ int main(int argc, char **argv) {
     status = nacre_transport_dial(engine, address, 10000, &transport, NULL, &err);
     if (status != NACRE_OK) fail(address, status, err);
     set_list(transport, NACRE_ALG_KEX, kex);
-    set_list(transport, NACRE_ALG_CIPHER, cipher);
-    set_list(transport, NACRE_ALG_MAC, mac);
-    set_list(transport, NACRE_ALG_HOST_KEY, host_key_algorithm);
+    set_list(transport, NACRE_ALG_CIPHER, ciphers);
+    set_list(transport, NACRE_ALG_MAC, macs);
+    set_list(transport, NACRE_ALG_HOST_KEY, host_key_algorithms);
+    set_list(transport, NACRE_ALG_COMPRESSION, compression);
     if (rekey_bytes != 0) must(transport, "rekey", nacre_transport_set_rekey_limits(transport, rekey_bytes, 0, 0));
     must(transport, "negotiation", nacre_transport_start_client(transport, -1, NULL));
-    must(transport, "trust", nacre_transport_trust_host_key(transport));
+    check_host_key(transport);
     log_in(transport);
 
     int code = run_job(transport, argv + optind);
