@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 /* One option a category. Its value in getopt's table is FIRST_ALGORITHM_OPTION and the row's number. */
-enum { FIRST_ALGORITHM_OPTION = 1000, ALGORITHM_OPTIONS = 6 };
+enum { FIRST_ALGORITHM_OPTION = 1000, ALGORITHM_OPTIONS = 6, STRICT_OPTION };
 
 static const nacre_algorithm_kind algorithm_kinds[ALGORITHM_OPTIONS] = {
     NACRE_ALG_KEX, NACRE_ALG_HOST_KEY, NACRE_ALG_CIPHER, NACRE_ALG_MAC, NACRE_ALG_COMPRESSION, NACRE_ALG_PUBKEY_SIGNATURE};
@@ -20,7 +20,8 @@ static const nacre_algorithm_kind algorithm_kinds[ALGORITHM_OPTIONS] = {
         {"ciphers", required_argument, NULL, FIRST_ALGORITHM_OPTION + 2},                                              \
         {"macs", required_argument, NULL, FIRST_ALGORITHM_OPTION + 3},                                                 \
         {"compression", required_argument, NULL, FIRST_ALGORITHM_OPTION + 4},                                          \
-        {"user-key-algorithms", required_argument, NULL, FIRST_ALGORITHM_OPTION + 5}
+        {"user-key-algorithms", required_argument, NULL, FIRST_ALGORITHM_OPTION + 5},                                  \
+        {"strict", no_argument, NULL, FIRST_ALGORITHM_OPTION + STRICT_OPTION}
 
 static const char algorithms_usage[] =
     "  --kex L                    offer these key exchanges; L is a,b,c in order, or +a,b to add, -a,b to take away,\n"
@@ -29,16 +30,19 @@ static const char algorithms_usage[] =
     "  --ciphers L                for ciphers\n"
     "  --macs L                   for MACs\n"
     "  --compression L            for compression\n"
-    "  --user-key-algorithms L    for the signatures of users' keys\n";
+    "  --user-key-algorithms L    for the signatures of users' keys\n"
+    "  --strict                   only what the strict policy has: post-quantum, AEAD or encrypt-then-MAC\n";
 
 /* What was asked for; NULL: as the library has it. */
 typedef struct {
     const char *lists[ALGORITHM_OPTIONS];
+    int strict;
 } algorithms;
 
 /* Takes one option; 0: it is none of these. */
 static inline int algorithms_option(algorithms *algorithms, int option, const char *value) {
     int row = option - FIRST_ALGORITHM_OPTION;
+    if (row == STRICT_OPTION) return algorithms->strict = 1;
     if (row < 0 || row >= ALGORITHM_OPTIONS) return 0;
     algorithms->lists[row] = value;
     return 1;
@@ -46,12 +50,13 @@ static inline int algorithms_option(algorithms *algorithms, int option, const ch
 
 /* Before the transport starts. The transport's error says which name is unknown. */
 static inline nacre_status algorithms_apply(const algorithms *algorithms, nacre_transport *transport) {
-    for (int row = 0; row < ALGORITHM_OPTIONS; row++) {
+    nacre_status status = NACRE_OK;
+    if (algorithms->strict) status = nacre_transport_set_policy(transport, NACRE_POLICY_STRICT);
+    for (int row = 0; row < ALGORITHM_OPTIONS && status == NACRE_OK; row++) {
         if (algorithms->lists[row] == NULL) continue;
-        nacre_status status = nacre_transport_set_algorithms(transport, algorithm_kinds[row], algorithms->lists[row]);
-        if (status != NACRE_OK) return status;
+        status = nacre_transport_set_algorithms(transport, algorithm_kinds[row], algorithms->lists[row]);
     }
-    return NACRE_OK;
+    return status;
 }
 
 #endif

@@ -73,6 +73,13 @@ template <typename Struct> inline Struct nacre_initial()
 #define NACRE_HOST_KEY_ASK 2
 
 /**
+ * nacre_host_key_check: host key algorithms are offered in the order of their list, whatever `keys` are given. Else those
+ * that fit a given key come first, unless the first one fits anyway or the application gave the list itself; whoever
+ * listens may then learn that a key is known (CVE-2020-14145).
+ */
+#define NACRE_HOST_KEY_FIXED_ORDER 4
+
+/**
  * nacre_transport_auth_password: no keyboard-interactive instead where the server does not offer passwords.
  */
 #define NACRE_AUTH_NO_FALLBACK 1
@@ -389,7 +396,7 @@ typedef struct nacre_host_key_check {
      */
     void (*destroy)(void *userdata);
     /**
-     * 0, NACRE_HOST_KEY_ANY or NACRE_HOST_KEY_ASK.
+     * Any of NACRE_HOST_KEY_*, or 0.
      */
     uint32_t flags;
     /**
@@ -675,6 +682,11 @@ typedef struct nacre_server_callbacks {
  * A category of algorithms. The lists of ciphers, MACs and compression hold for both directions.
  */
 typedef int32_t nacre_algorithm_kind;
+
+/**
+ * What an application wants in general: a set of lists.
+ */
+typedef int32_t nacre_policy;
 
 /**
  * Data, or an end that no read has returned yet.
@@ -1273,6 +1285,17 @@ typedef int32_t nacre_algorithm_kind;
  * Signatures of users' keys.
  */
 #define NACRE_ALG_PUBKEY_SIGNATURE 6
+
+/**
+ * Safe, and understood by what is in use today. docs/algorithms.md gives the lists and their reasons.
+ */
+#define NACRE_POLICY_DEFAULT 0
+
+/**
+ * Only exchanges that withstand a quantum computer (mlkem768x25519, sntrup761x25519), ed25519 and rsa-sha2 signatures, and
+ * packets protected by an AEAD or by encrypt-then-MAC. The peer has to do strict key exchange.
+ */
+#define NACRE_POLICY_STRICT 1
 
 #ifdef __cplusplus
 extern "C" {
@@ -2483,23 +2506,42 @@ nacre_status nacre_transport_start_server(struct nacre_transport *transport,
 nacre_status nacre_transport_send_banner(struct nacre_transport *transport, const char *banner);
 
 /**
- * Sets which algorithms of a category (NACRE_ALG_*) are offered, comma separated, preferred first. A list that begins
- * with `+` is appended to the defaults, with `^` put before them, with `-` taken out of them.
+ * Sets which algorithms of a category (NACRE_ALG_*) are offered, comma separated, preferred first; before the start. A
+ * list that begins with `+` is appended to the present one, with `^` put before it, with `-` taken out of it.
  *
- * NACRE_ERR_ALGORITHM: an unknown name; nothing was changed. NACRE_ERR_STATE: negotiation has begun.
+ * The order of a client decides; in that of a server only its first key exchange and host key algorithm count, for a
+ * guess. A server offers the host key algorithms that it has keys for. Signatures of users' keys: what a client makes
+ * and a server takes and announces (RFC 8308).
+ *
+ * NACRE_ERR_ALGORITHM: an unknown name, one from outside the policy, or nothing would be left; nothing was changed, and
+ * the error's text has the name. NACRE_ERR_STATE: negotiation has begun.
  */
 nacre_status nacre_transport_set_algorithms(struct nacre_transport *transport,
                                             nacre_algorithm_kind kind,
                                             const char *list);
 
 /**
- * The algorithms of a category that are offered, comma separated, preferred first.
+ * The algorithms of a category that are offered, comma separated, preferred first. The finite-field key exchanges that by
+ * default only a client offers stand in the list until a server starts.
  */
 nacre_status nacre_transport_get_algorithms(const struct nacre_transport *transport,
                                             nacre_algorithm_kind kind,
                                             char *buf,
                                             size_t cap,
                                             size_t *needed);
+
+/**
+ * Sets all lists to those of a policy (NACRE_POLICY_*); before the start. Under NACRE_POLICY_STRICT
+ * nacre_transport_set_algorithms takes no name from outside it.
+ *
+ * NACRE_ERR_STATE: negotiation has begun.
+ */
+nacre_status nacre_transport_set_policy(struct nacre_transport *transport, nacre_policy policy);
+
+/**
+ * What nacre_transport_set_policy set.
+ */
+nacre_status nacre_transport_policy(const struct nacre_transport *transport, nacre_policy *policy);
 
 /**
  * All algorithms of a category that this library has, comma separated, also those that are off by default.

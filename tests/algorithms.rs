@@ -116,3 +116,27 @@ fn unknown_names_are_refused_by_name_before_anything_else() {
         assert!(output.out.is_empty() && output.err.contains(&said), "{option}: {}", output.err);
     }
 }
+
+#[test]
+fn strict_sides_meet_and_refuse_the_rest() {
+    let server = Server::start("strict", &["--strict"]);
+    let output = server.exec(&["--strict"], "exit 7");
+    assert_eq!(output.code, Some(7), "{}", output.err);
+    assert!(output.err.contains("key exchange  mlkem768x25519-sha256, strict"), "{}", output.err);
+    let output = server.exec(&["--kex", "curve25519-sha256,ecdh-sha2-nistp256"], "true");
+    assert_eq!(output.code, Some(255));
+    assert!(output.err.contains("no common key exchange method: this side offers curve25519-"), "{}", output.err);
+    let output = server.exec(&["--ciphers", "aes256-ctr", "--macs", "hmac-sha2-256"], "true");
+    assert_eq!(output.code, Some(255));
+    assert!(output.err.contains("no common MAC from client to server"), "{}", output.err);
+    let output = server.exec(&["--strict", "--kex", "+curve25519-sha256"], "true");
+    assert_eq!(output.code, Some(255));
+    assert!(output.err.contains("the strict policy has no key exchange method 'curve25519-sha256'"), "{}", output.err);
+    for options in [&["--ciphers", "aes256-ctr"][..], &["--ciphers", "chacha20-poly1305@openssh.com"], &[]] {
+        assert_eq!(
+            server.exec(options, "exit 2").code,
+            Some(2),
+            "what is strict and what is not have enough in common"
+        );
+    }
+}

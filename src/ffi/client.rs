@@ -20,7 +20,7 @@ pub struct nacre_host_key_check {
     pub userdata: *mut c_void,
     /// Runs exactly once, when no call can follow, also when the call that was given this struct fails.
     pub destroy: Option<unsafe extern "C" fn(userdata: *mut c_void)>,
-    /// 0, NACRE_HOST_KEY_ANY or NACRE_HOST_KEY_ASK.
+    /// Any of NACRE_HOST_KEY_*, or 0.
     pub flags: u32,
     /// 0.
     pub reserved: u32,
@@ -48,6 +48,10 @@ public_struct!(nacre_host_key_check, ask: Option<unsafe extern "C" fn()>);
 pub const NACRE_HOST_KEY_ANY: u32 = 1;
 /// nacre_host_key_check: asks about other keys also without `ask`, through a QUESTION event (NACRE_AS_EVENTS).
 pub const NACRE_HOST_KEY_ASK: u32 = 2;
+/// nacre_host_key_check: host key algorithms are offered in the order of their list, whatever `keys` are given. Else those
+/// that fit a given key come first, unless the first one fits anyway or the application gave the list itself; whoever
+/// listens may then learn that a key is known (CVE-2020-14145).
+pub const NACRE_HOST_KEY_FIXED_ORDER: u32 = 4;
 
 /// What a client is asked and told. Rules as for nacre_server_callbacks; NULL refuses.
 #[repr(C)]

@@ -21,15 +21,18 @@ pub enum HostKeyPolicy {
         keys: Vec<PublicKey>,
         fingerprints: Vec<String>,
         ask: bool,
+        /// What is known does not bear on the order in which host key algorithms are offered (CVE-2020-14145).
+        fixed_order: bool,
     },
 }
 
 impl HostKeyPolicy {
     /// The keys that are expected, where that is all that will be taken or known.
-    pub(super) fn expected_keys(&self) -> &[PublicKey] {
+    /// The keys whose kinds are asked for first.
+    pub(super) fn keys_to_prefer(&self) -> &[PublicKey] {
         match self {
-            Self::Check { keys, .. } => keys,
-            Self::Unset | Self::Any => &[],
+            Self::Check { keys, fixed_order: false, .. } => keys,
+            Self::Check { .. } | Self::Unset | Self::Any => &[],
         }
     }
 }
@@ -164,7 +167,7 @@ impl Session {
                 self.trust = Trust::Trusted;
                 return Ok(());
             }
-            HostKeyPolicy::Check { keys, fingerprints, ask } => (keys, fingerprints, *ask),
+            HostKeyPolicy::Check { keys, fingerprints, ask, .. } => (keys, fingerprints, *ask),
         };
         if keys.contains(&key) || has_fingerprint(fingerprints, &key) {
             self.trust = Trust::Trusted;

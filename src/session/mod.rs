@@ -25,7 +25,7 @@ pub use crate::auth::{ClientMethod, ServerQuestion};
 pub use crate::connection::{ChannelId, ChannelRequest, Exit, StderrMode, Stream};
 pub use crate::error::HostKeyVerdict;
 pub use crate::transport::{
-    AlgorithmKind, Algorithms, Counters, Negotiated, PrivateKey, PublicKey, RandomSource, RekeyLimits, Role,
+    AlgorithmKind, Algorithms, Counters, Negotiated, Policy, PrivateKey, PublicKey, RandomSource, RekeyLimits, Role,
     SystemRandom, available,
 };
 pub use channels::ChannelInfo;

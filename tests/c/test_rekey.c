@@ -238,6 +238,7 @@ static void each_algorithm(void)
             nacre_channel *near_end, *far_end;
             pair both = new_pair();
             OK(nacre_transport_set_algorithms(both.client, kind, name));
+            OK(nacre_transport_set_algorithms(both.server, kind, name));
             EXPECT_TEXT(name, nacre_transport_get_algorithms, both.client, kind);
             start_server(both.server, &callbacks);
             expect_logged_in(both.client);

@@ -144,7 +144,7 @@ fn questions_as_events() {
         pair.server.set_questions_as_events(true).unwrap();
         let _ = pair.server.start_server(None, Timeout::NONE, false);
         pair.client.set_questions_as_events(true).unwrap();
-        let policy = HostKeyPolicy::Check { keys: Vec::new(), fingerprints: Vec::new(), ask: true };
+        let policy = HostKeyPolicy::Check { keys: Vec::new(), fingerprints: Vec::new(), ask: true, fixed_order: false };
         let started = pair.client.connect(ConnectOptions { policy, ..secret() }, Timeout::NONE, true);
         assert!(matches!(started.result, Err(Error::Again)));
         let mut asked = Vec::new();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::{Asker, Transport};
 use super::{Locked, Result};
 use crate::error::Error;
-use crate::session::{AlgorithmKind, HostKeyPolicy, Keepalive, Limit, PrivateKey, RekeyLimits};
+use crate::session::{AlgorithmKind, Algorithms, HostKeyPolicy, Keepalive, Limit, Policy, PrivateKey, RekeyLimits};
 
 impl Transport {
     fn before_start<T>(self: &Arc<Self>, change: impl FnOnce(&mut Locked) -> Result<T>) -> Result<T> {
@@ -27,6 +27,16 @@ impl Transport {
     /// A list, or one beginning with `+`, `-` or `^`; before the start.
     pub fn set_algorithms(self: &Arc<Self>, kind: AlgorithmKind, list: &str) -> Result<()> {
         self.before_start(|locked| locked.config.algorithms.set(kind, list))
+    }
+    /// All lists become what the policy offers; before the start.
+    pub fn set_policy(self: &Arc<Self>, policy: Policy) -> Result<()> {
+        self.before_start(|locked| {
+            locked.config.algorithms = Algorithms::of(policy);
+            Ok(())
+        })
+    }
+    pub fn policy(self: &Arc<Self>) -> Result<Policy> {
+        self.at_any_time(|locked| Ok(locked.config.algorithms.policy()))
     }
     pub fn algorithms(self: &Arc<Self>, kind: AlgorithmKind) -> Result<String> {
         self.at_any_time(|locked| Ok(locked.config.algorithms.get(kind)))

@@ -11,7 +11,8 @@ use crate::error::{Error, Result};
 use crate::ffi::asker::Callbacks;
 use crate::ffi::boundary::{on, share, share_optional};
 use crate::ffi::client::{
-    NACRE_HOST_KEY_ANY, NACRE_HOST_KEY_ASK, nacre_client_callbacks, nacre_connect_options, nacre_host_key_check,
+    NACRE_HOST_KEY_ANY, NACRE_HOST_KEY_ASK, NACRE_HOST_KEY_FIXED_ORDER, nacre_client_callbacks, nacre_connect_options,
+    nacre_host_key_check,
 };
 use crate::ffi::key::{nacre_key, public_keys};
 use crate::ffi::status::nacre_status;
@@ -32,7 +33,8 @@ unsafe fn host_key_check(check: *const nacre_host_key_check) -> Result<(Result<H
 }
 
 unsafe fn policy(check: &nacre_host_key_check, ask: bool) -> Result<HostKeyPolicy> {
-    if check.flags & !(NACRE_HOST_KEY_ANY | NACRE_HOST_KEY_ASK) != 0 || check.reserved != 0 {
+    if check.flags & !(NACRE_HOST_KEY_ANY | NACRE_HOST_KEY_ASK | NACRE_HOST_KEY_FIXED_ORDER) != 0 || check.reserved != 0
+    {
         return Err(Error::argument("unknown flags in the host key check"));
     }
     let keys = unsafe { public_keys(check.keys, check.key_count)? };
@@ -44,7 +46,8 @@ unsafe fn policy(check: &nacre_host_key_check, ask: bool) -> Result<HostKeyPolic
     if keys.is_empty() && fingerprints.is_empty() && !ask {
         return Err(Error::argument("nothing is given to check the host key with"));
     }
-    Ok(HostKeyPolicy::Check { keys, fingerprints, ask })
+    let fixed_order = check.flags & NACRE_HOST_KEY_FIXED_ORDER != 0;
+    Ok(HostKeyPolicy::Check { keys, fingerprints, ask, fixed_order })
 }
 
 /// What cannot be the fingerprint of any key is said to be so at once, instead of looking like an attack later.

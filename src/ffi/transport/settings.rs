@@ -4,7 +4,7 @@ use std::ffi::c_char;
 use std::time::Duration;
 
 use super::nacre_transport;
-use crate::engine::{AlgorithmKind, Keepalive, RekeyLimits, available};
+use crate::engine::{AlgorithmKind, Keepalive, Policy, RekeyLimits, available};
 use crate::error::{Error, Result};
 use crate::ffi::boundary::{guarded, on};
 use crate::ffi::limit::{limit_of, nacre_limit};
@@ -39,10 +39,15 @@ fn kind_of(kind: nacre_algorithm_kind) -> Result<AlgorithmKind> {
     })
 }
 
-/// Sets which algorithms of a category (NACRE_ALG_*) are offered, comma separated, preferred first. A list that begins
-/// with `+` is appended to the defaults, with `^` put before them, with `-` taken out of them.
+/// Sets which algorithms of a category (NACRE_ALG_*) are offered, comma separated, preferred first; before the start. A
+/// list that begins with `+` is appended to the present one, with `^` put before it, with `-` taken out of it.
 ///
-/// NACRE_ERR_ALGORITHM: an unknown name; nothing was changed. NACRE_ERR_STATE: negotiation has begun.
+/// The order of a client decides; in that of a server only its first key exchange and host key algorithm count, for a
+/// guess. A server offers the host key algorithms that it has keys for. Signatures of users' keys: what a client makes
+/// and a server takes and announces (RFC 8308).
+///
+/// NACRE_ERR_ALGORITHM: an unknown name, one from outside the policy, or nothing would be left; nothing was changed, and
+/// the error's text has the name. NACRE_ERR_STATE: negotiation has begun.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nacre_transport_set_algorithms(
     transport: *mut nacre_transport,
@@ -52,7 +57,8 @@ pub unsafe extern "C" fn nacre_transport_set_algorithms(
     unsafe { on(transport, |transport| transport.set_algorithms(kind_of(kind)?, name(list, "the list")?)) }
 }
 
-/// The algorithms of a category that are offered, comma separated, preferred first.
+/// The algorithms of a category that are offered, comma separated, preferred first. The finite-field key exchanges that by
+/// default only a client offers stand in the list until a server starts.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nacre_transport_get_algorithms(
     transport: *const nacre_transport,
@@ -62,6 +68,52 @@ pub unsafe extern "C" fn nacre_transport_get_algorithms(
     needed: *mut usize,
 ) -> nacre_status {
     unsafe { on(transport, |transport| put_text(transport.algorithms(kind_of(kind)?)?.as_bytes(), buf, cap, needed)) }
+}
+
+/// What an application wants in general: a set of lists.
+pub type nacre_policy = i32;
+
+/// Safe, and understood by what is in use today. docs/algorithms.md gives the lists and their reasons.
+pub const NACRE_POLICY_DEFAULT: nacre_policy = 0;
+/// Only exchanges that withstand a quantum computer (mlkem768x25519, sntrup761x25519), ed25519 and rsa-sha2 signatures, and
+/// packets protected by an AEAD or by encrypt-then-MAC. The peer has to do strict key exchange.
+pub const NACRE_POLICY_STRICT: nacre_policy = 1;
+
+/// Sets all lists to those of a policy (NACRE_POLICY_*); before the start. Under NACRE_POLICY_STRICT
+/// nacre_transport_set_algorithms takes no name from outside it.
+///
+/// NACRE_ERR_STATE: negotiation has begun.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nacre_transport_set_policy(
+    transport: *mut nacre_transport,
+    policy: nacre_policy,
+) -> nacre_status {
+    unsafe {
+        on(transport, |transport| {
+            transport.set_policy(match policy {
+                NACRE_POLICY_DEFAULT => Policy::Default,
+                NACRE_POLICY_STRICT => Policy::Strict,
+                _ => return Err(Error::argument(format!("{policy} is no policy"))),
+            })
+        })
+    }
+}
+
+/// What nacre_transport_set_policy set.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nacre_transport_policy(
+    transport: *const nacre_transport,
+    policy: *mut nacre_policy,
+) -> nacre_status {
+    unsafe {
+        on(transport, |transport| {
+            let value = match transport.policy()? {
+                Policy::Default => NACRE_POLICY_DEFAULT,
+                Policy::Strict => NACRE_POLICY_STRICT,
+            };
+            set(policy, value)
+        })
+    }
 }
 
 /// All algorithms of a category that this library has, comma separated, also those that are off by default.

@@ -53,7 +53,7 @@ fn with_policy(policy: HostKeyPolicy) -> Pair {
 }
 
 fn check(keys: Vec<PublicKey>, fingerprints: Vec<String>, ask: bool) -> HostKeyPolicy {
-    HostKeyPolicy::Check { keys, fingerprints, ask }
+    HostKeyPolicy::Check { keys, fingerprints, ask, fixed_order: false }
 }
 
 fn other_key() -> PublicKey {
@@ -190,4 +190,33 @@ fn a_peer_that_is_no_ssh_is_told_apart() {
     assert!(matches!(pair.server.ended(), Some(Error::Protocol(_))), "{:?}", pair.server.ended());
     assert!(!pair.server.session.wants_input());
     assert!(pair.server.session.next_timeout().is_none());
+}
+
+/// CVE-2020-14145: the order of the host key algorithms would tell whoever listens which keys are known.
+#[test]
+fn known_keys_do_not_show_where_the_order_is_fixed() {
+    let key = |kind, bits| PrivateKey::generate(kind, bits).unwrap().public().clone();
+    let (rsa, ecdsa, ed25519) = (key(KeyType::Rsa, 2048), key(KeyType::Ecdsa(256), 256), key(KeyType::Ed25519, 0));
+    let offered = |keys: &[&PublicKey], fixed_order, list: Option<&str>| {
+        let mut config = SessionConfig::new(Role::Client);
+        if let Some(list) = list {
+            config.algorithms.set(AlgorithmKind::HostKey, list).unwrap();
+        }
+        let keys = keys.iter().map(|key| (*key).clone()).collect();
+        let policy = HostKeyPolicy::Check { keys, fingerprints: vec![], ask: false, fixed_order };
+        config.transport(&policy).algorithms.get(AlgorithmKind::HostKey)
+    };
+    let fixed = offered(&[], false, None);
+    assert!(fixed.starts_with("ssh-ed25519,"));
+    for keys in [&[&rsa][..], &[&ecdsa, &rsa], &[&ed25519], &[&rsa, &ed25519]] {
+        assert_eq!(offered(keys, true, None), fixed);
+        let list = "ecdsa-sha2-nistp256,ssh-ed25519,rsa-sha2-512";
+        assert_eq!(offered(keys, false, Some(list)), list, "the application's own order stays");
+    }
+    // Without it: a kind that the client can recognise first, but no order of its own where the first one is known.
+    assert!(offered(&[&rsa], false, None).starts_with("rsa-sha2-512,rsa-sha2-256,ssh-ed25519,"));
+    let edited = offered(&[&ecdsa, &rsa], false, Some("-rsa-sha2-256"));
+    assert!(edited.starts_with("ecdsa-sha2-nistp256,rsa-sha2-512,ssh-ed25519,"), "{edited}");
+    assert_eq!(offered(&[&ed25519], false, None), fixed);
+    assert_eq!(offered(&[&rsa, &ed25519], false, None), fixed);
 }

@@ -152,8 +152,9 @@ fn a_host_key_of_another_algorithm_than_negotiated() {
 
 #[test]
 fn a_refused_or_unanswered_host_key_question() {
-    let ask = || HostKeyPolicy::Check { keys: vec![], fingerprints: vec![], ask: true };
-    let never = || HostKeyPolicy::Check { keys: vec![], fingerprints: vec!["SHA256:x".into()], ask: false };
+    let ask = || HostKeyPolicy::Check { keys: vec![], fingerprints: vec![], ask: true, fixed_order: false };
+    let never =
+        || HostKeyPolicy::Check { keys: vec![], fingerprints: vec!["SHA256:x".into()], ask: false, fixed_order: false };
     in_both_modes(|threads| {
         let reject =
             Watcher::with(|ticket| matches!(ticket.question(), Question::HostKey { .. }).then_some(Decision::Reject));
