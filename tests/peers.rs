@@ -27,6 +27,11 @@ macro_rules! peers {
 peers! {
     dropbear_server: "dropbear" Server;
     dropbear_client: "dropbear" Client;
+    tinysshd_server: "tinysshd" Server;
+    plink_client: "plink" Client;
+    libssh_server: "libssh" Server;
+    libssh_client: "libssh" Client;
+    libssh2_client: "libssh2" Client;
 }
 
 #[test]
