@@ -298,9 +298,15 @@ impl Channel {
 
     /// Requests that were never sent have failed.
     pub(super) fn fail_deferred(&mut self, shared: &mut Shared) {
-        for token in std::mem::take(&mut self.deferred).into_iter().filter_map(|request| request.token) {
+        for token in self.take_deferred(shared).into_iter().filter_map(|request| request.token) {
             self.report(shared, ConnectionEvent::RequestDone { id: self.id, token, success: false });
         }
+    }
+
+    pub(super) fn take_deferred(&mut self, shared: &mut Shared) -> Vec<DeferredRequest> {
+        let deferred = std::mem::take(&mut self.deferred);
+        shared.deferred_bytes -= deferred.iter().map(DeferredRequest::size).sum::<usize>();
+        deferred
     }
 
     /// Lets go of what was received and not read.

@@ -79,7 +79,7 @@ impl Connection {
             }
             State::Opening => {
                 channel.send_queue.clear();
-                channel.deferred.clear();
+                channel.take_deferred(shared);
             }
             State::Open(_) => {
                 if !matches!(channel.outgoing, Outgoing::CloseSent) {

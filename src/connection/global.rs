@@ -25,9 +25,13 @@ impl Connection {
             return Err(Error::limit("too many global requests are unanswered"));
         }
         sink.send(&message!(GlobalRequest { name: name, want_reply: want_reply, data: Rest(data) }))?;
-        let token = want_reply.then(|| GlobalToken(self.shared.token()));
-        self.global_requests.extend(token);
-        Ok(token)
+        if !want_reply {
+            return Ok(None);
+        }
+        let token = GlobalToken(self.shared.token());
+        self.global_requests.push_back((self.global_requests_sent, token));
+        self.global_requests_sent += 1;
+        Ok(Some(token))
     }
 
     /// Answers a global request of the peer; answers go out in the order of the requests.
@@ -81,10 +85,19 @@ impl Connection {
 
     /// A reply that nobody asked for is of no consequence.
     fn finish_global(&mut self, reply: impl FnOnce() -> std::result::Result<Bytes, ()>) -> Result<()> {
-        if let Some(token) = self.global_requests.pop_front() {
+        if let Some((_, token)) = self.global_requests.pop_front() {
             self.shared.events.push_back(ConnectionEvent::GlobalDone { token, reply: reply() });
         }
         Ok(())
+    }
+
+    /// The peer answered that one of our requests, by its place among those that want a reply, with UNIMPLEMENTED
+    /// (RFC 4253 section 11.4): it is refused, and the replies to the others keep their order.
+    pub fn global_request_not_understood(&mut self, ordinal: u64) {
+        let at = self.global_requests.iter().position(|(place, _)| *place == ordinal);
+        if let Some((_, token)) = at.and_then(|at| self.global_requests.remove(at)) {
+            self.shared.events.push_back(ConnectionEvent::GlobalDone { token, reply: Err(()) });
+        }
     }
 
     fn send_global_answers(&mut self, sink: &mut dyn MessageSink) -> Result<()> {

@@ -44,8 +44,11 @@ pub struct Connection {
     channels: HashMap<ChannelId, Box<Channel>>,
     next_id: ChannelId,
     shared: Shared,
-    /// Our global requests that want a reply, oldest first: replies carry no number.
-    global_requests: VecDeque<GlobalToken>,
+    /// Our global requests that want a reply, oldest first, each with its place among all there were: replies carry
+    /// no number.
+    global_requests: VecDeque<(u64, GlobalToken)>,
+    /// How many of them there were.
+    global_requests_sent: u64,
     /// The peer's global requests, answered strictly in their order.
     global_questions: AnswerQueue<GlobalToken, std::result::Result<Vec<u8>, ()>>,
     no_more_sessions: bool,
@@ -62,6 +65,8 @@ struct Shared {
     next_token: u64,
     /// Bytes of the peer's opens and requests that were neither answered nor taken.
     question_bytes: usize,
+    /// Bytes of our requests on channels that are not confirmed yet.
+    deferred_bytes: usize,
     /// Channels that exist on the wire.
     live: usize,
     /// The peer's opens that nobody answered yet.
@@ -105,12 +110,14 @@ impl Connection {
                 ready: VecDeque::new(),
                 next_token: 0,
                 question_bytes: 0,
+                deferred_bytes: 0,
                 live: 0,
                 pending_opens: 0,
                 undelivered_globals: 0,
                 widest: None,
             },
             global_requests: VecDeque::new(),
+            global_requests_sent: 0,
             global_questions: AnswerQueue::default(),
             no_more_sessions: false,
         }

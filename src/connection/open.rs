@@ -127,7 +127,8 @@ impl Connection {
     pub(super) fn receive_open_confirmation(&mut self, payload: &Bytes, sink: &mut dyn MessageSink) -> Result<()> {
         let confirmed = messages::ChannelOpenConfirmation::decode(payload)?;
         let id = confirmed.recipient_channel;
-        let channel = self.opening(id, "CHANNEL_OPEN_CONFIRMATION")?;
+        self.opening(id, "CHANNEL_OPEN_CONFIRMATION")?;
+        let (channel, shared) = self.both(id)?;
         if confirmed.maximum_packet == 0 {
             return Err(Error::protocol("the peer confirms a channel with a maximum packet size of 0"));
         }
@@ -142,7 +143,7 @@ impl Connection {
             channel.outgoing = Outgoing::CloseSent;
             return sink.send(&message!(ChannelClose { recipient_channel: recipient_channel }));
         }
-        for request in std::mem::take(&mut channel.deferred) {
+        for request in channel.take_deferred(shared) {
             request.send(recipient_channel, sink)?;
             channel.requests_out.extend(request.token);
         }

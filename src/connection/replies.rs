@@ -18,6 +18,10 @@ pub struct GlobalToken(pub u64);
 /// The most data of one request: the message fits into a packet of 256 KiB.
 pub(super) const LARGEST_REQUEST: usize = 254 << 10;
 
+/// What all requests on channels that are not confirmed yet may hold: confirmations may come during a key exchange, and
+/// then the requests wait in its bounded queue.
+const LARGEST_DEFERRED: usize = 1 << 20;
+
 /// The peer's requests that want a reply. Replies carry no number, so that they go out in the order of
 /// the requests, whichever is decided first.
 #[derive(Debug)]
@@ -117,6 +121,10 @@ impl Connection {
         match &channel.state {
             State::Open(remote) => request.send(remote.id, sink)?,
             _ => {
+                if shared.deferred_bytes + request.size() > LARGEST_DEFERRED {
+                    return Err(Error::limit("too much waits for channels that are not confirmed yet"));
+                }
+                shared.deferred_bytes += request.size();
                 channel.deferred.push(request);
                 return Ok(token);
             }
@@ -235,6 +243,10 @@ impl Channel {
 }
 
 impl DeferredRequest {
+    pub(super) fn size(&self) -> usize {
+        self.name.len() + self.data.len()
+    }
+
     pub(super) fn send(&self, recipient_channel: u32, sink: &mut dyn MessageSink) -> Result<()> {
         sink.send(&message!(ChannelRequest {
             recipient_channel: recipient_channel,

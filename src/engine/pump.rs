@@ -17,6 +17,8 @@ use crate::session::Stream;
 const FLOW: usize = 16 * 1024;
 /// What is sent at most before others have their turn.
 const SEND_BUDGET: usize = 4 << 20;
+/// How often a stream that cannot be written to any more is still read: more than any kernel's buffer holds.
+const LAST_READS: usize = 256;
 /// How long an engine thread sends what a freed transport left.
 pub(super) const LINGER: Duration = Duration::from_secs(2);
 /// How long a stream stays with the calls that read it themselves: at first, and when they keep coming.
@@ -121,7 +123,14 @@ impl Locked<'_> {
             Err(error) => {
                 state.stream.broken = true;
                 // What the peer said before it went away says more than the broken pipe.
-                while self.receive() == Received::Something {}
+                if let Some(session) = self.session.as_deref_mut() {
+                    session.stop_answering(now);
+                }
+                for _ in 0..LAST_READS {
+                    if self.receive() == Received::Nothing {
+                        break;
+                    }
+                }
                 let now = self.now;
                 if let Some(session) = self.session.as_deref_mut() {
                     session.end_of_stream(Some(system("the connection failed", &error)), now);

@@ -16,7 +16,11 @@ pub use crate::connection::ChannelInfo;
 /// in, for what fails on its way out ends the session.
 const LONGEST_MESSAGE: usize = 200 << 10;
 
-pub(super) fn check_length(length: usize) -> Result<()> {
+/// While so many bytes of messages wait for the end of a key exchange, the application adds none. The transport holds
+/// more (`transport::Config::held_limit`): what the session itself has to say still fits.
+const LONGEST_HELD: usize = 2 << 20;
+
+fn check_length(length: usize) -> Result<()> {
     if length <= LONGEST_MESSAGE {
         return Ok(());
     }
@@ -32,7 +36,7 @@ impl Session {
         max_packet: Option<u32>,
         now: Instant,
     ) -> Result<ChannelId> {
-        check_length(kind.len() + data.len())?;
+        self.check_message(kind.len() + data.len())?;
         let (connection, mut sink) = self.connected()?;
         let channel = connection.open(kind, data, window, max_packet, &mut sink)?;
         self.timers.start(Timer::Open(channel), now, self.config.limits.open_ms);
@@ -121,7 +125,7 @@ impl Session {
     /// The same for a program that a signal may have ended.
     pub fn finish_with(&mut self, id: ChannelId, exit: Exit, now: Instant) -> Result<()> {
         if let Exit::Signal { name, message, .. } = &exit {
-            check_length(name.len() + message.len())?;
+            self.check_message(name.len() + message.len())?;
         }
         self.on_connection(now, |connection, sink| connection.finish(id, exit, sink))
     }
@@ -135,7 +139,7 @@ impl Session {
         want_reply: bool,
         now: Instant,
     ) -> Result<RequestId> {
-        check_length(name.len() + data.len())?;
+        self.check_message(name.len() + data.len())?;
         let token = self.on_connection(now, |connection, sink| connection.request(id, name, data, want_reply, sink))?;
         Ok(match token {
             Some(token) => self.requests.add_channel(id, token),
@@ -144,7 +148,7 @@ impl Session {
     }
 
     pub fn global_request(&mut self, name: &str, data: &[u8], want_reply: bool, now: Instant) -> Result<RequestId> {
-        check_length(name.len() + data.len())?;
+        self.check_message(name.len() + data.len())?;
         let token =
             self.on_connection(now, |connection, sink| connection.global_request(name, data, want_reply, sink))?;
         Ok(match token {
@@ -164,7 +168,7 @@ impl Session {
     /// Bytes that the peer passes over.
     pub fn send_ignore(&mut self, data: &[u8], now: Instant) -> Result<()> {
         self.check_running()?;
-        check_length(data.len())?;
+        self.check_message(data.len())?;
         if matches!(self.stage, Stage::Negotiating) {
             return Err(Error::state("the keys are not negotiated yet"));
         }
@@ -172,6 +176,16 @@ impl Session {
         let outcome = sink.send(&message!(Ignore { data: data }));
         self.settle(now);
         outcome
+    }
+
+    /// Whether a message with so many bytes of the application's can be taken now. What does not fit is refused here,
+    /// with nothing changed.
+    pub(super) fn check_message(&self, length: usize) -> Result<()> {
+        check_length(length)?;
+        if self.transport.held_length() + length <= LONGEST_HELD {
+            return Ok(());
+        }
+        Err(Error::limit("too much waits for the end of a key exchange"))
     }
 
     fn connection(&self) -> Option<&Connection> {

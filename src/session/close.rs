@@ -43,8 +43,21 @@ impl Session {
         }
         // What arrived before is still worth reading.
         self.process(now, usize::MAX);
+        self.stop_answering(now);
         let error = error.unwrap_or_else(|| Error::closed("the peer closed the connection without a DISCONNECT"));
         self.end_with(error);
+    }
+
+    /// Answers do not reach the peer any more: what is asked is refused, so that nothing that arrived waits behind a
+    /// question. The driver goes on with what it can still receive, and then says `end_of_stream`.
+    pub fn stop_answering(&mut self, now: Instant) {
+        if self.is_ended() || !self.is_authenticated() {
+            return;
+        }
+        self.life = Life::Lost;
+        let outcome = self.refuse_all_questions(now);
+        self.note(outcome);
+        self.process(now, usize::MAX);
     }
 
     /// Nothing is queued above the output buffer.

@@ -116,7 +116,11 @@ impl Session {
     }
 
     fn replies_bound(&self) -> usize {
-        if matches!(self.stage, Stage::Connected(_)) { REPLIES_BOUND } else { STRANGERS_REPLIES_BOUND }
+        match &self.stage {
+            _ if matches!(self.life, Life::Lost) => usize::MAX,
+            Stage::Connected(_) => REPLIES_BOUND,
+            _ => STRANGERS_REPLIES_BOUND,
+        }
     }
 
     fn takes_packets(&self, replies_bound: usize) -> bool {
@@ -243,6 +247,11 @@ impl Session {
                 TransportEvent::Unimplemented { number: Some(number) } if self.cannot_do_without(number) => {
                     let name = table::name(number);
                     return Err(Error::protocol(format!("the peer does not understand {name}")));
+                }
+                TransportEvent::GlobalRequestUnimplemented { ordinal } => {
+                    if let Stage::Connected(connection) = &mut self.stage {
+                        connection.global_request_not_understood(ordinal);
+                    }
                 }
                 TransportEvent::IdentificationReceived
                 | TransportEvent::Unimplemented { .. }

@@ -70,6 +70,8 @@ enum Life {
     Running,
     /// What is queued is still sent.
     Closing,
+    /// Nothing reaches the peer any more; what it said before is still read.
+    Lost,
     Ended(Error),
 }
 
@@ -97,6 +99,7 @@ pub struct Session {
     login_pause: LoginPause,
     user: Option<Vec<u8>>,
     method: Option<&'static str>,
+    trivial: bool,
     banner: Option<Vec<u8>>,
 }
 
@@ -130,6 +133,7 @@ impl Session {
             login_pause: LoginPause::default(),
             user: None,
             method: None,
+            trivial: false,
             banner: None,
         })
     }
@@ -141,7 +145,7 @@ impl Session {
     pub fn state(&self) -> SessionState {
         match (&self.life, &self.stage) {
             (Life::Ended(_), _) => SessionState::Ended,
-            (Life::Closing, _) => SessionState::Closing,
+            (Life::Closing | Life::Lost, _) => SessionState::Closing,
             (Life::Running, Stage::Negotiating) => SessionState::Negotiating,
             (Life::Running, _) if self.is_asking_about_host_key() => SessionState::Negotiating,
             (Life::Running, Stage::Keyed | Stage::ClientAuth(_) | Stage::ServerAuth(_)) => SessionState::Negotiated,
@@ -153,7 +157,7 @@ impl Session {
     pub fn end(&self) -> Option<&Error> {
         match &self.life {
             Life::Ended(error) => Some(error),
-            Life::Running | Life::Closing => None,
+            Life::Running | Life::Closing | Life::Lost => None,
         }
     }
 
@@ -169,6 +173,11 @@ impl Session {
     /// The method that the last step of the authentication used.
     pub fn auth_succeeded_with(&self) -> Option<&'static str> {
         self.method.filter(|_| self.is_authenticated())
+    }
+
+    /// Client: the server let the user in without having seen a password, a signature or an answer.
+    pub fn auth_was_trivial(&self) -> bool {
+        self.trivial && self.is_authenticated()
     }
 
     /// The last banner that a server sent.
@@ -252,6 +261,7 @@ impl Session {
         match &self.life {
             Life::Running => Ok(()),
             Life::Closing => Err(Error::closed("the connection is being closed")),
+            Life::Lost => Err(Error::closed("the peer is gone")),
             Life::Ended(error) => Err(error.clone()),
         }
     }

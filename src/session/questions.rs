@@ -6,7 +6,6 @@ use std::time::Instant;
 use bytes::Bytes;
 use zeroize::Zeroizing;
 
-use super::channels::check_length;
 use super::sink::Sink;
 use super::{ChannelId, ChannelRequest, PublicKey, ServerQuestion, Session, SessionEvent, Stage, Timer};
 use crate::auth::{ClientAnswer, ServerAnswer};
@@ -169,7 +168,10 @@ impl Session {
         let Some(pending) = self.questions.get(id) else {
             return Err(Error::state("the question was answered, or nothing waits for its answer any more"));
         };
-        check_length(answer.length())?;
+        // A plain yes or no always fits: there are no more of them than questions.
+        if answer.length() > 0 {
+            self.check_message(answer.length())?;
+        }
         let reply = Reply::new(pending, answer)?;
         let before = self.transport.output_length();
         let outcome = self.pass_on(reply, now);

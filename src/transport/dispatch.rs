@@ -3,7 +3,9 @@
 use super::packet_reader::Received;
 use super::{Ending, Packet, Peer, Stage, Transport, TransportEvent};
 use crate::error::{Error, Result};
-use crate::wire::messages::{Debug, Disconnect, ExtInfo, KexInit, NewKeys, Ping, Unimplemented, message};
+use crate::wire::messages::{
+    Debug, Disconnect, ExtInfo, KexInit, NewKeys, Ping, RequestFailure, RequestSuccess, Unimplemented, message,
+};
 use crate::wire::{Legality, Phase, Reader, clean, table};
 use bytes::Buf;
 
@@ -82,8 +84,11 @@ impl Transport {
             Disconnect::NUMBER => return Err(self.receive_disconnect(&payload)),
             Unimplemented::NUMBER => {
                 let sequence_number = Unimplemented::decode(&payload)?.sequence_number;
-                let number = self.writer.message_of(sequence_number);
-                self.add_event(TransportEvent::Unimplemented { number });
+                let event = match self.writer.take_global_request(sequence_number) {
+                    Some(ordinal) => TransportEvent::GlobalRequestUnimplemented { ordinal },
+                    None => TransportEvent::Unimplemented { number: self.writer.message_of(sequence_number) },
+                };
+                self.add_event(event);
             }
             Debug::NUMBER => self.receive_debug(&payload)?,
             ExtInfo::NUMBER => {
@@ -97,7 +102,12 @@ impl Transport {
             }
             number if METHOD_NUMBERS.contains(&number) => self.receive_method(&payload)?,
             Ping::NUMBER => self.receive_ping(&payload)?,
-            _ => return Ok(Some(Packet { number, payload })),
+            _ => {
+                if matches!(number, RequestSuccess::NUMBER | RequestFailure::NUMBER) {
+                    self.writer.global_request_answered();
+                }
+                return Ok(Some(Packet { number, payload }));
+            }
         }
         Ok(None)
     }

@@ -158,7 +158,7 @@ impl Transport {
         let Exchange::Method(running) = &mut self.exchange else {
             return Err(Error::internal("a message of no key exchange was let through"));
         };
-        match running.method.receive(fields)? {
+        match running.method.receive(fields).inspect_err(|_| self.method_failed = true)? {
             Step::Send(payload) => self.writer.send_payload(&payload, self.random.as_mut()),
             Step::Agreed(agreement) => self.finish_method(agreement),
         }

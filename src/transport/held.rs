@@ -29,6 +29,10 @@ impl Held {
         Ok(())
     }
 
+    pub fn length(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Everything that waited, oldest first.
     pub fn take(&mut self) -> HeldPayloads {
         HeldPayloads { bytes: std::mem::take(&mut self.bytes), at: 0 }

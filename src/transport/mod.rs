@@ -48,6 +48,9 @@ const OUTPUT_MARK: usize = 64 * 1024;
 const OUTPUT_ROOM: usize = 256 * 1024;
 /// How many events wait before those of no consequence are dropped.
 const MOST_EVENTS: usize = 64;
+/// RFC 4253 section 11.1.
+const PROTOCOL_ERROR: u32 = 2;
+const KEY_EXCHANGE_FAILED: u32 = 3;
 /// How much of our own text a DISCONNECT carries.
 const LONGEST_FAREWELL: usize = 1024;
 
@@ -83,6 +86,11 @@ pub enum TransportEvent {
     /// The peer did not understand a message of ours: which, if it was sent not long ago.
     Unimplemented {
         number: Option<u8>,
+    },
+    /// The message that the peer did not understand was this one of our global requests that want a reply, counted
+    /// from 0: no other reply to it comes.
+    GlobalRequestUnimplemented {
+        ordinal: u64,
     },
     Debug {
         always_display: bool,
@@ -155,6 +163,8 @@ pub struct Transport {
     deadline: Deadline,
     events: VecDeque<TransportEvent>,
     ending: Ending,
+    /// A message of a method of key exchange was wrong.
+    method_failed: bool,
     #[cfg(test)]
     hooks: tests::Hooks,
 }
@@ -192,6 +202,7 @@ impl Transport {
             deadline: Deadline::None,
             events: VecDeque::new(),
             ending: Ending::Open,
+            method_failed: false,
             config,
             #[cfg(test)]
             hooks: tests::Hooks::default(),
@@ -218,6 +229,12 @@ impl Transport {
 
     pub fn output_length(&self) -> usize {
         self.writer.output_length()
+    }
+
+    /// How many bytes of messages wait for the end of a key exchange. They are bounded, and what goes beyond the bound
+    /// ends the connection: callers who have a choice keep well below it.
+    pub fn held_length(&self) -> usize {
+        self.held.length()
     }
 
     /// So many bytes of the output were sent.
@@ -255,6 +272,8 @@ impl Transport {
         if matches!(self.ending, Ending::Disconnected(_)) {
             return;
         }
+        // RFC 4253 section 8: values out of range are a failure of the exchange.
+        let code = if self.method_failed && code == PROTOCOL_ERROR { KEY_EXCHANGE_FAILED } else { code };
         let text: String = text.chars().take(LONGEST_FAREWELL).collect();
         let farewell = message!(Disconnect { reason: code, description: text.as_bytes(), language: b"" });
         // Nothing is left to be done when even this cannot be sent.

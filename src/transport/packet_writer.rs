@@ -3,6 +3,8 @@
 use crate::crypto::{RandomSource, Seal, plain_sealer};
 use crate::error::{Error, Result};
 use crate::wire::Message;
+use crate::wire::messages::GlobalRequest;
+use std::collections::VecDeque;
 
 /// Packets longer than this nobody has to take (OpenSSH's bound; RFC 4253 section 6.1 asks for 35,000).
 const LARGEST_PACKET: usize = 256 * 1024;
@@ -23,6 +25,7 @@ pub struct PacketWriter {
     sequence_number: u32,
     /// The numbers of the messages last sent, by sequence number.
     recent: [u8; REMEMBERED],
+    global_requests: GlobalRequests,
     /// Packets and bytes under the keys in use.
     pub packets: u64,
     pub sealed_bytes: u64,
@@ -42,6 +45,7 @@ impl PacketWriter {
             sealer: plain_sealer(),
             sequence_number: 0,
             recent: [0; REMEMBERED],
+            global_requests: GlobalRequests::default(),
             packets: 0,
             sealed_bytes: 0,
             total_packets: 0,
@@ -122,7 +126,12 @@ impl PacketWriter {
         }
         let number = packet.get(HEADER).copied().unwrap_or_default();
         let length = packet.len() as u64;
+        let wants_reply = number == GlobalRequest::NUMBER
+            && packet.get(HEADER + 1..HEADER + payload).is_some_and(wants_reply);
         self.sealer.seal(self.sequence_number, packet)?;
+        if wants_reply {
+            self.global_requests.sent(self.sequence_number);
+        }
         self.count(number, length);
         Ok(())
     }
@@ -154,6 +163,20 @@ impl PacketWriter {
         let age = self.sequence_number.wrapping_sub(sequence_number);
         let remembered = age >= 1 && age as usize <= REMEMBERED;
         self.recent.get(sequence_number as usize % REMEMBERED).copied().filter(|number| remembered && *number != 0)
+    }
+
+    /// A reply to the oldest of our global requests came.
+    pub fn global_request_answered(&mut self) {
+        self.global_requests.unanswered.pop_front();
+    }
+
+    /// The packet with this sequence number was not understood: which of our global requests that want a reply it
+    /// was, if it was one, counted from 0.
+    pub fn take_global_request(&mut self, sequence_number: u32) -> Option<u64> {
+        let unanswered = &mut self.global_requests.unanswered;
+        // After a strict exchange numbers come again: the newest is the one.
+        let at = unanswered.iter().rposition(|(number, _)| *number == sequence_number)?;
+        unanswered.remove(at).map(|(_, ordinal)| ordinal)
     }
 
     /// Our NEWKEYS was sent.
@@ -199,4 +222,24 @@ impl PacketWriter {
         self.sequence_number = self.sequence_number.wrapping_add(1);
         Ok(())
     }
+}
+
+/// Replies to global requests carry no number; UNIMPLEMENTED instead of one carries that of the packet.
+#[derive(Default)]
+struct GlobalRequests {
+    /// How many that want a reply were sent.
+    sent: u64,
+    /// Sequence number, and which it was: oldest first.
+    unanswered: VecDeque<(u32, u64)>,
+}
+
+impl GlobalRequests {
+    fn sent(&mut self, sequence_number: u32) {
+        self.unanswered.push_back((sequence_number, self.sent));
+        self.sent += 1;
+    }
+}
+
+fn wants_reply(fields: &[u8]) -> bool {
+    GlobalRequest::decode(fields).is_ok_and(|request| request.want_reply)
 }

@@ -61,6 +61,40 @@ fn an_eof_that_came_in_time_is_an_eof() {
     assert_eq!(pair.client.read_all(ours, Stream::Data, now), (b"all of it".to_vec(), Error::Eof));
 }
 
+/// Nobody can answer a peer that is gone: what it sent behind its questions is there all the same.
+#[test]
+fn what_came_behind_open_questions_is_not_lost_with_the_stream() {
+    for (requests, size) in [(16, 100_000), (40, 10)] {
+        let mut options = Options::default();
+        options.server.limits.requests = 32;
+        options.server.limits.decision_ms = 0;
+        let mut pair = Pair::connected(options);
+        let (ours, theirs) = pair.open_session();
+        pair.server.decide = Box::new(|_| None);
+        let now = pair.now;
+        let data = vec![1; size];
+        for _ in 0..requests {
+            pair.client.session.channel_request(ours, "x@y", &data, false, now).unwrap();
+        }
+        pair.client.session.write(ours, Stream::Data, b"behind it", now).unwrap();
+        pair.client.session.close_channel(ours, now).unwrap();
+        let mut output = Vec::new();
+        while !pair.client.session.output().is_empty() {
+            let part = pair.client.session.output().to_vec();
+            pair.client.session.consume_output(part.len(), now);
+            output.extend(part);
+        }
+        pair.server.session.receive(&output, now);
+        assert!(!pair.server.session.wants_input(), "questions hold the rest back");
+        assert_eq!(pair.server.session.readable(theirs, Stream::Data), 0);
+        pair.server.session.end_of_stream(None, now);
+        pair.settle();
+        assert!(matches!(pair.server.ended(), Some(Error::Closed(_))), "{:?}", pair.server.ended());
+        assert_eq!(pair.server.read_all(theirs, Stream::Data, now), (b"behind it".to_vec(), Error::Eof));
+        assert_eq!((pair.server.open.len(), ends(&pair.server)), (0, 1));
+    }
+}
+
 #[test]
 fn a_stream_cut_at_any_byte_gives_a_beginning_of_the_data_and_an_error() {
     let data = pattern_bytes(1, 0, 3_000);

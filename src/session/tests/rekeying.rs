@@ -154,6 +154,58 @@ fn a_peer_that_never_finishes_an_exchange_is_left() {
     assert!(matches!(pair.client.ended(), Some(Error::Timeout(_))), "{:?}", pair.client.ended());
 }
 
+/// What an application asks for while the keys are exchanged is refused before it fills the queue, and costs nothing.
+#[test]
+fn more_requests_than_an_exchange_may_hold_are_refused_and_the_session_goes_on() {
+    for late_confirmation in [false, true] {
+        let mut pair = Pair::connected(Options::default());
+        let (ours, theirs) = pair.open_session();
+        let now = pair.now;
+        let long = vec![7; 190 << 10];
+        let mut confirmed_late = Vec::new();
+        if late_confirmation {
+            for _ in 0..4 {
+                let channel = pair.client.session.open_channel("session", b"", None, None, now).unwrap();
+                while pair.client.session.channel_request(channel, "x@y", &long, false, now).is_ok() {}
+                confirmed_late.push(channel);
+            }
+        }
+        pair.server.decide = Box::new(|_| Some(Answer::Accept));
+        pair.client.session.rekey(now).unwrap();
+        let mut taken = Vec::new();
+        let refused = loop {
+            let done = taken.len() % 2;
+            let session = &mut pair.client.session;
+            let asked = match done {
+                0 => session.channel_request(ours, "x@y", &long, true, now),
+                _ => session.global_request("x@y", &long, true, now),
+            };
+            match asked {
+                Ok(id) => taken.push(id),
+                Err(error) => break error,
+            }
+            assert!(taken.len() < 100);
+        };
+        assert!(matches!(refused, Error::Limit(_)), "{refused:?}");
+        assert!(matches!(pair.client.session.send_ignore(&long, now), Err(Error::Limit(_))));
+        let opened = pair.client.session.open_channel("x@y", &long, None, None, now);
+        assert!(matches!(opened, Err(Error::Limit(_))));
+        pair.settle();
+        assert!(pair.client.ended().is_none(), "{:?}", pair.client.ended());
+        assert!(pair.server.ended().is_none(), "{:?}", pair.server.ended());
+        let done = pair.client.count(|event| matches!(event, SessionEvent::RequestDone { .. }));
+        assert_eq!(done, taken.len());
+        let opened = pair.client.count(|event| matches!(event, SessionEvent::Opened { .. }));
+        assert_eq!(opened, 1 + confirmed_late.len());
+        // And there is room again.
+        pair.client.session.channel_request(ours, "x@y", &long, true, pair.now).unwrap();
+        let now = pair.now;
+        assert_eq!(pair.server.session.write(theirs, Stream::Data, b"still here", now).unwrap(), 10);
+        pair.settle();
+        assert_eq!(pair.client.read_all(ours, Stream::Data, pair.now).0, b"still here");
+    }
+}
+
 #[test]
 fn the_limit_of_an_exchange_may_change_while_a_session_runs() {
     let mut pair = Pair::connected(Options::default());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nacre::engine::{Channel, Decision, Limit, Question, StderrMode, Stream, Timeout};
+use nacre::engine::{Channel, Decision, Limit, Payload, Question, StderrMode, Stream, Timeout};
 use nacre::error::Error;
 
 use crate::raw::library::LONG;
@@ -283,6 +283,51 @@ fn replies_to_requests_are_in_their_order_whoever_answers_late() {
                 }
                 assert_eq!(got[0], expected);
             }
+        }
+    });
+}
+
+/// RFC 4253 section 11.4: a peer that does not know a message says so by the packet's number, and that is all that comes.
+#[test]
+fn unimplemented_answers_one_global_request_and_no_other() {
+    in_both_roles(|side, threads| {
+        for strict in [true, false] {
+            let options = if strict { Options::default() } else { Options::lax() };
+            let (library, mut peer) = Library::against(side, threads, options);
+            peer.connect().unwrap();
+            library.watcher_is_connected(side);
+            let transport = &library.transport;
+            let mut ops = Vec::new();
+            let mut packets = Vec::new();
+            for round in 0..8_u32 {
+                // Those that want no reply are not understood either, and that is nobody's reply.
+                let wants = round % 2 == 0;
+                ops.push(transport.global_request("what@x", &round.to_be_bytes(), wants, Timeout::NONE, true).op);
+                peer.expect_late(80).unwrap();
+                packets.push(peer.inward.sequence.wrapping_sub(1));
+            }
+            // The first is answered, the second not understood, the third answered, the fourth not understood.
+            peer.send(message(3).u32(packets[1]));
+            peer.send(message(81).raw("first"));
+            peer.send(message(3).u32(packets[2]));
+            peer.send(message(3).u32(packets[6]));
+            peer.send(message(81).raw("third"));
+            for (round, expected) in [(0, Some("first")), (2, None), (4, Some("third")), (6, None)] {
+                let event = transport.wait(ops[round], LONG).unwrap();
+                match expected {
+                    Some(data) => {
+                        assert!(event.status.is_none(), "{round}: {:?}", event.status);
+                        let Payload::Message(message) = event.payload else { panic!("no reply to {round}") };
+                        assert_eq!(message, data.as_bytes());
+                    }
+                    None => assert!(matches!(event.status, Some(Error::RequestDenied(_))), "{:?}", event.status),
+                }
+            }
+            // Nothing is left that a later reply could go to.
+            let started = transport.global_request("last@x", &[], true, Timeout::NONE, true);
+            peer.expect_late(80).unwrap();
+            peer.send(message(81).raw("last"));
+            assert!(transport.wait(started.op, LONG).unwrap().status.is_none());
         }
     });
 }

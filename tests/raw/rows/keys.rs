@@ -27,7 +27,7 @@ fn is_refused(side: Side, threads: u32, kex: &str, public: &[u8]) {
         }
     }
     let what = format!("{kex}: {} bytes", public.len());
-    assert!(matches!(peer.is_left(&[]), End::Disconnect { .. }), "{what}");
+    assert!(matches!(peer.is_left(&[]), End::Disconnect { code: 3, .. }), "{what}");
     assert!(matches!(library.watcher.ended(), Error::Protocol(_)), "{what}: {:?}", library.watcher.ended());
 }
 
