@@ -85,6 +85,11 @@ template <typename Struct> inline Struct nacre_initial()
 #define NACRE_AUTH_NO_FALLBACK 1
 
 /**
+ * nacre_transport_auth_publickey_with: asks whether the key would do before anything is signed.
+ */
+#define NACRE_AUTH_PROBE 1
+
+/**
  * The version of this header: (major << 16) | (minor << 8) | patch.
  */
 #define NACRE_VERSION_NUMBER 256
@@ -2263,6 +2268,22 @@ int32_t nacre_transport_is_authenticated(const struct nacre_transport *transport
 nacre_status nacre_transport_username(const struct nacre_transport *transport, char *buf, size_t cap, size_t *needed);
 
 /**
+ * The method that authenticated the user, or the last of several: "password", "publickey", "keyboard-interactive" or
+ * "none". NACRE_ERR_NOT_FOUND: not yet.
+ */
+nacre_status nacre_transport_auth_method(const struct nacre_transport *transport,
+                                         char *buf,
+                                         size_t cap,
+                                         size_t *needed);
+
+/**
+ * Client: 1 when the server let the user in without having seen a password, a signature or an answer to a prompt, else 0
+ * (also before, for NULL and in a child after fork). Such a server may be another one than it seems to be, which wants
+ * what is typed next. See nacre_transport_set_refuse_trivial_auth.
+ */
+int32_t nacre_transport_auth_was_trivial(const struct nacre_transport *transport);
+
+/**
  * The server's banner, as it was sent. NACRE_ERR_NOT_FOUND: there is none.
  */
 nacre_status nacre_transport_banner(const struct nacre_transport *transport, char *buf, size_t cap, size_t *needed);
@@ -2304,6 +2325,19 @@ nacre_status nacre_transport_trust_host_key(struct nacre_transport *transport);
  */
 nacre_status nacre_transport_set_client_callbacks(struct nacre_transport *transport,
                                                   const struct nacre_client_callbacks *callbacks);
+
+/**
+ * Client: with `on` 1, a server that lets the user in without having seen a password, a signature or an answer to a prompt
+ * is left: the authentication ends with NACRE_ERR_AUTH_FAILED, and so does the connection. 0 is the default. At any time
+ * before the authentication ends. NACRE_ERR_ARGUMENT: `on` is neither 0 nor 1.
+ */
+nacre_status nacre_transport_set_refuse_trivial_auth(struct nacre_transport *transport,
+                                                     int32_t on);
+
+/**
+ * What nacre_transport_set_refuse_trivial_auth set.
+ */
+nacre_status nacre_transport_refuse_trivial_auth(const struct nacre_transport *transport, int32_t *on);
 
 /**
  * Negotiates as client. A connection negotiates once; later exchanges come by themselves or by nacre_transport_rekey.
@@ -2359,6 +2393,19 @@ nacre_status nacre_transport_auth_publickey(struct nacre_transport *transport,
                                             const struct nacre_key *key,
                                             int32_t timeout_ms,
                                             uint64_t *op);
+
+/**
+ * nacre_transport_auth_publickey with flags: 0 or NACRE_AUTH_PROBE. With it a key that the server does not want costs no
+ * signature, and of an RSA key's algorithms the first one that the server takes is signed with.
+ *
+ * Ends as NACRE_EVENT_AUTH_RESULT. Errors: those of nacre_transport_auth_publickey; NACRE_ERR_ARGUMENT for unknown flags.
+ */
+nacre_status nacre_transport_auth_publickey_with(struct nacre_transport *transport,
+                                                 const char *user,
+                                                 const struct nacre_key *key,
+                                                 uint32_t flags,
+                                                 int32_t timeout_ms,
+                                                 uint64_t *op);
 
 /**
  * Authenticates by keyboard-interactive: `callback` is asked for each round of prompts, which the ticket holds

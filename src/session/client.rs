@@ -113,6 +113,14 @@ impl Session {
         Ok(())
     }
 
+    /// Whether a success that nothing was proved for ends the session.
+    pub fn set_refuse_trivial_auth(&mut self, on: bool) {
+        self.config.refuse_trivial_auth = on;
+        if let Stage::ClientAuth(auth) = &mut self.stage {
+            auth.set_refuse_trivial(on);
+        }
+    }
+
     /// The methods that may continue, as the server said last.
     pub fn auth_methods(&self) -> Option<&str> {
         match &self.stage {
@@ -129,6 +137,7 @@ impl Session {
             server_sig_algs: extensions.server_sig_algs.clone(),
             hostbound: extensions.publickey_hostbound,
             pubkey_algorithms: self.config.algorithms.pubkey_signature.clone(),
+            refuse_trivial: self.config.refuse_trivial_auth,
         }
     }
 
@@ -207,6 +216,7 @@ impl Session {
             match event {
                 ClientAuthEvent::Finished(Ok(())) => {
                     self.method = auth.method();
+                    self.trivial = auth.is_trivial();
                     self.connect(now);
                     self.events.push_back(SessionEvent::AuthFinished(Ok(())));
                 }

@@ -25,6 +25,8 @@ pub struct SessionConfig {
     /// Client: how the server's key is checked. Known from the start it also bears on which kind of key is
     /// asked for; it may be set later as well.
     pub host_key_policy: HostKeyPolicy,
+    /// Client: a server that lets a user in without any proof is left.
+    pub refuse_trivial_auth: bool,
     /// Server: keys the delay of failure replies by user.
     pub failure_delay_secret: [u8; 16],
 }
@@ -52,6 +54,7 @@ impl SessionConfig {
             limits: Limits::default(),
             keepalive: Keepalive::default(),
             host_key_policy: HostKeyPolicy::Unset,
+            refuse_trivial_auth: false,
             failure_delay_secret: [0; 16],
         }
     }

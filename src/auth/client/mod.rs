@@ -36,6 +36,8 @@ pub struct ClientContext {
     pub hostbound: bool,
     /// The signature algorithms that may be used, preferred first.
     pub pubkey_algorithms: Vec<&'static str>,
+    /// A success that nothing was proved for ends the connection.
+    pub refuse_trivial: bool,
 }
 
 #[derive(Clone)]
@@ -83,6 +85,8 @@ pub struct ClientAuth {
     state: State,
     /// As the server sent them last.
     methods: Option<String>,
+    /// The user for whom a step that proved something was right.
+    proved_in_part: Option<Vec<u8>>,
     last_question: u64,
     events: VecDeque<ClientAuthEvent>,
 }
@@ -128,6 +132,7 @@ impl ClientAuth {
             service: Service::Unasked,
             state: State::Idle,
             methods: None,
+            proved_in_part: None,
             last_question: 0,
             events: VecDeque::new(),
         }
@@ -215,9 +220,15 @@ impl ClientAuth {
         }
     }
 
-    /// Whether the server let the user in without having seen a password, a signature or an answer.
+    /// Whether the server let the user in without having seen a password, a signature or an answer, in this step or in
+    /// one before it that was right.
     pub fn is_trivial(&self) -> bool {
         matches!(self.state, State::Authenticated { proved: false, .. })
+    }
+
+    /// Whether a success that nothing was proved for ends the connection.
+    pub fn set_refuse_trivial(&mut self, on: bool) {
+        self.context.refuse_trivial = on;
     }
 
     /// What a later EXT_INFO said; it holds from the next attempt.
@@ -311,6 +322,9 @@ impl ClientAuth {
         let methods = failure.methods;
         self.methods = Some(methods.as_str().to_owned());
         if failure.partial_success {
+            if attempt.exchange.has_proved() {
+                self.proved_in_part = Some(attempt.user);
+            }
             self.finish(Err(Error::AuthPartial(Box::new(AuthFailure {
                 text: format!("this step was right; the server wants more: {}", listed(methods)).into(),
                 methods: methods.as_str().into(),
@@ -337,7 +351,13 @@ impl ClientAuth {
         if !attempt.exchange.may_succeed() {
             return Err(Error::protocol("the server grants access before it saw a signature"));
         }
-        self.state = State::Authenticated { method: attempt.exchange.name(), proved: attempt.exchange.has_proved() };
+        let proved = attempt.exchange.has_proved() || self.proved_in_part.as_ref() == Some(&attempt.user);
+        if self.context.refuse_trivial && !proved {
+            let methods = self.methods.as_deref().unwrap_or_default().into();
+            let text = "the server let the user in without having seen a password, a signature or an answer".into();
+            return Err(Error::AuthFailed(Box::new(AuthFailure { text, methods })));
+        }
+        self.state = State::Authenticated { method: attempt.exchange.name(), proved };
         self.events.push_back(ClientAuthEvent::Finished(Ok(())));
         Ok(())
     }

@@ -91,6 +91,28 @@ fn a_success_without_an_answer_is_trivial() {
 }
 
 #[test]
+fn a_trivial_success_is_refused_where_that_is_wanted() {
+    for method in [ClientMethod::None, by_prompts()] {
+        let (mut client, mut out) = requested(method);
+        client.set_refuse_trivial(true);
+        assert!(matches!(client.receive(52, &[], &mut out), Err(Error::AuthFailed(_))));
+        assert_eq!((client.method(), client.next_event()), (None, None));
+        assert!(client.start(b"alice", password("x"), &mut out).is_err());
+    }
+    // What was proved in a step before counts, for the same user.
+    let partial = b"\0\0\0\x14keyboard-interactive\x01";
+    for (user, proved) in [("alice", true), ("bob", false)] {
+        let (mut client, mut out) = requested(by_key(&ED25519, false));
+        client.set_refuse_trivial(true);
+        client.receive(51, partial, &mut out).unwrap();
+        assert!(matches!(finished(&mut client), Some(Err(Error::AuthPartial(_)))));
+        client.start(user.as_bytes(), by_prompts(), &mut out).unwrap();
+        assert_eq!(client.receive(52, &[], &mut out).is_ok(), proved, "{user}");
+        assert!(!client.is_trivial());
+    }
+}
+
+#[test]
 fn message_60_is_what_the_method_says() {
     let acceptable = super::super::publickey::Acceptable { algorithm: b"ssh-ed25519", blob: ED25519.public().blob() };
     let other = super::super::publickey::Acceptable { blob: OTHER.public().blob(), ..acceptable };

@@ -81,6 +81,7 @@ fn client_context() -> ClientContext {
         server_sig_algs: None,
         hostbound: false,
         pubkey_algorithms: ALGORITHMS.to_vec(),
+        refuse_trivial: false,
     }
 }
 

@@ -66,6 +66,14 @@ impl Transport {
     pub fn username(self: &Arc<Self>) -> Result<Vec<u8>> {
         self.look_inside(|session| session.username().map(<[u8]>::to_vec), "no user is known")
     }
+    /// The method that the last step of the authentication used.
+    pub fn auth_method(self: &Arc<Self>) -> Result<&'static str> {
+        self.look_inside(Session::auth_succeeded_with, "no user is authenticated")
+    }
+    /// Client: the server let the user in without having seen any proof.
+    pub fn auth_was_trivial(self: &Arc<Self>) -> bool {
+        self.look(|locked| Ok(locked.session.as_deref().is_some_and(Session::auth_was_trivial))).unwrap_or(false)
+    }
     pub fn banner(self: &Arc<Self>) -> Result<Vec<u8>> {
         self.look_inside(|session| session.banner().map(<[u8]>::to_vec), "the server sent no banner")
     }

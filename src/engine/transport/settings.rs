@@ -108,6 +108,19 @@ impl Transport {
     pub fn keepalive(self: &Arc<Self>) -> Result<Keepalive> {
         self.at_any_time(|locked| Ok(locked.config.keepalive))
     }
+    /// Client: a server that lets the user in without any proof is left, with AuthFailed.
+    pub fn set_refuse_trivial_auth(self: &Arc<Self>, on: bool) -> Result<()> {
+        self.at_any_time(|locked| {
+            locked.config.refuse_trivial_auth = on;
+            if let Some(session) = locked.session.as_deref_mut() {
+                session.set_refuse_trivial_auth(on);
+            }
+            Ok(())
+        })
+    }
+    pub fn refuse_trivial_auth(self: &Arc<Self>) -> Result<bool> {
+        self.at_any_time(|locked| Ok(locked.config.refuse_trivial_auth))
+    }
     /// Questions become QUESTION events and no asker is called.
     pub fn set_questions_as_events(self: &Arc<Self>, on: bool) -> Result<()> {
         self.at_any_time(|locked| {

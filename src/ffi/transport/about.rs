@@ -104,6 +104,26 @@ pub unsafe extern "C" fn nacre_transport_username(
     unsafe { on(transport, |transport| put_text(&transport.username()?, buf, cap, needed)) }
 }
 
+/// The method that authenticated the user, or the last of several: "password", "publickey", "keyboard-interactive" or
+/// "none". NACRE_ERR_NOT_FOUND: not yet.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nacre_transport_auth_method(
+    transport: *const nacre_transport,
+    buf: *mut c_char,
+    cap: usize,
+    needed: *mut usize,
+) -> nacre_status {
+    unsafe { on(transport, |transport| put_text(transport.auth_method()?.as_bytes(), buf, cap, needed)) }
+}
+
+/// Client: 1 when the server let the user in without having seen a password, a signature or an answer to a prompt, else 0
+/// (also before, for NULL and in a child after fork). Such a server may be another one than it seems to be, which wants
+/// what is typed next. See nacre_transport_set_refuse_trivial_auth.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nacre_transport_auth_was_trivial(transport: *const nacre_transport) -> i32 {
+    unsafe { of(transport, 0, |transport| i32::from(transport.auth_was_trivial())) }
+}
+
 /// The server's banner, as it was sent. NACRE_ERR_NOT_FOUND: there is none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nacre_transport_banner(

@@ -100,6 +100,37 @@ pub unsafe extern "C" fn nacre_transport_set_client_callbacks(
     }
 }
 
+/// Client: with `on` 1, a server that lets the user in without having seen a password, a signature or an answer to a prompt
+/// is left: the authentication ends with NACRE_ERR_AUTH_FAILED, and so does the connection. 0 is the default. At any time
+/// before the authentication ends. NACRE_ERR_ARGUMENT: `on` is neither 0 nor 1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nacre_transport_set_refuse_trivial_auth(
+    transport: *mut nacre_transport,
+    on: i32,
+) -> nacre_status {
+    unsafe {
+        self::on(transport, |transport| match on {
+            0 | 1 => transport.set_refuse_trivial_auth(on == 1),
+            _ => Err(Error::argument("neither 0 nor 1")),
+        })
+    }
+}
+
+/// What nacre_transport_set_refuse_trivial_auth set.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nacre_transport_refuse_trivial_auth(
+    transport: *const nacre_transport,
+    on: *mut i32,
+) -> nacre_status {
+    unsafe {
+        self::on(transport, |transport| {
+            let set = transport.refuse_trivial_auth()?;
+            put(on, i32::from(set));
+            Ok(())
+        })
+    }
+}
+
 /// Negotiates as client. A connection negotiates once; later exchanges come by themselves or by nacre_transport_rekey.
 ///
 /// Ends as NACRE_EVENT_NEGOTIATED. Errors: NACRE_ERR_NEGOTIATION, _HOST_KEY, _PROTOCOL, _TIMEOUT, _DISCONNECTED, _IO.
@@ -208,6 +239,32 @@ pub unsafe extern "C" fn nacre_transport_auth_publickey(
     let method = || {
         let key = unsafe { share(key)? }.private()?.clone();
         Ok(ClientMethod::Publickey { key, probe: false })
+    };
+    unsafe { authenticate(transport, user, method, None, timeout_ms, op) }
+}
+
+/// nacre_transport_auth_publickey_with: asks whether the key would do before anything is signed.
+pub const NACRE_AUTH_PROBE: u32 = 1;
+
+/// nacre_transport_auth_publickey with flags: 0 or NACRE_AUTH_PROBE. With it a key that the server does not want costs no
+/// signature, and of an RSA key's algorithms the first one that the server takes is signed with.
+///
+/// Ends as NACRE_EVENT_AUTH_RESULT. Errors: those of nacre_transport_auth_publickey; NACRE_ERR_ARGUMENT for unknown flags.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nacre_transport_auth_publickey_with(
+    transport: *mut nacre_transport,
+    user: *const c_char,
+    key: *const nacre_key,
+    flags: u32,
+    timeout_ms: i32,
+    op: *mut u64,
+) -> nacre_status {
+    let method = || {
+        if flags & !NACRE_AUTH_PROBE != 0 {
+            return Err(Error::argument("unknown flags"));
+        }
+        let key = unsafe { share(key)? }.private()?.clone();
+        Ok(ClientMethod::Publickey { key, probe: flags & NACRE_AUTH_PROBE != 0 })
     };
     unsafe { authenticate(transport, user, method, None, timeout_ms, op) }
 }
