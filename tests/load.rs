@@ -1,51 +1,21 @@
-//! What strangers and stubborn peers can make the library hold: bytes a connection, counted by the allocator.
+//! What strangers and stubborn peers can make the library hold, in either role: bytes a connection, counted by the
+//! allocator.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::os::fd::IntoRawFd;
-use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicIsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use nacre::engine::{Asker, Engine, Limit, Stream, Timeout, Transport};
+use nacre::engine::{Channel, Decision, Limit, Question, ServerQuestion, Stream, Ticket, Timeout, Transport};
 use nacre::error::Error;
 
+#[path = "load/crowd.rs"]
+mod crowd;
 #[allow(unused_imports)]
 mod raw;
 
-use raw::library::{Driver, LONG, engine, host_key, in_both_modes};
+use crowd::{Crowd, live};
+use raw::library::{LONG, in_both_modes, in_both_roles};
 use raw::login::{data, open, password_request};
-use raw::{Library, Options, Peer, Side, Step, Suite, Watcher, message};
-
-static LIVE: AtomicIsize = AtomicIsize::new(0);
-
-struct Counting;
-
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        LIVE.fetch_add(layout.size() as isize, Ordering::Relaxed);
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        LIVE.fetch_add(layout.size() as isize, Ordering::Relaxed);
-        unsafe { System.alloc_zeroed(layout) }
-    }
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        LIVE.fetch_add(size as isize - layout.size() as isize, Ordering::Relaxed);
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size() as isize, Ordering::Relaxed);
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-fn live() -> isize {
-    LIVE.load(Ordering::Relaxed)
-}
+use raw::{Library, Options, Peer, Side, Step, Watcher, message};
 
 /// One at a time: the count is of the whole process.
 fn alone() -> MutexGuard<'static, ()> {
@@ -57,108 +27,8 @@ fn peers() -> usize {
     if std::env::var_os("NACRE_TEST_FULL").is_some() { 1000 } else { 200 }
 }
 
-/// As many descriptors as may be had.
-fn raise_descriptors() {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: both calls get a pointer to a whole structure of their kind.
-    unsafe {
-        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 {
-            limit.rlim_cur = limit.rlim_max;
-            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
-        }
-    }
-}
-
 const BEFORE_KEXINIT: isize = 64 << 10;
 const AFTER_KEXINIT: isize = 600 << 10;
-
-/// Servers on one engine, and the streams to them.
-struct Crowd {
-    engine: Arc<Engine>,
-    _driver: Driver,
-    transports: Vec<Arc<Transport>>,
-    streams: Vec<UnixStream>,
-    watchers: Vec<Arc<Watcher>>,
-    before: isize,
-}
-
-impl Crowd {
-    fn new(threads: u32, handshake: Duration, login: Duration) -> Self {
-        raise_descriptors();
-        let engine = engine(threads);
-        engine.set_limit(Limit::Handshake, handshake.as_millis() as u64).unwrap();
-        engine.set_limit(Limit::Login, login.as_millis() as u64).unwrap();
-        let driver = Driver::new(&engine, threads);
-        host_key();
-        // What is made once is made before anything is counted.
-        let mut crowd = Self {
-            engine,
-            _driver: driver,
-            transports: Vec::with_capacity(4096),
-            streams: Vec::with_capacity(4096),
-            watchers: Vec::with_capacity(4096),
-            before: 0,
-        };
-        let mut peer = crowd.add(Options::default());
-        peer.connect().unwrap();
-        drop(peer);
-        crowd.watchers[0].ended();
-        crowd.clear();
-        crowd.before = live();
-        crowd
-    }
-
-    fn add(&mut self, options: Options) -> Peer {
-        let (one, two) = UnixStream::pair().unwrap();
-        let transport = Transport::from_fd(&self.engine, one.into_raw_fd()).unwrap();
-        transport.add_host_key(host_key()).unwrap();
-        let watcher = Watcher::usual();
-        let asker: Arc<dyn Asker> = Arc::clone(&watcher) as _;
-        let started = transport.start_server(Some(asker), Timeout::NONE, false);
-        assert!(matches!(started.result, Err(Error::Again)));
-        self.transports.push(transport);
-        self.watchers.push(watcher);
-        Peer::new(two, Side::Client, options)
-    }
-
-    /// Each is brought to its worst point; gives the bytes a connection.
-    fn bring(&mut self, count: usize, worst: impl Fn(&mut Peer)) -> isize {
-        for _ in 0..count {
-            let mut peer = self.add(Options::suite(Suite::ChaCha));
-            worst(&mut peer);
-            self.streams.push(peer.stream);
-        }
-        self.settle();
-        (live() - self.before) / isize::try_from(count).unwrap()
-    }
-
-    /// Until the count stands still.
-    fn settle(&self) {
-        let mut last = live();
-        let mut same = 0;
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while same < 10 && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(10));
-            let now = live();
-            same = if now == last { same + 1 } else { 0 };
-            last = now;
-        }
-    }
-
-    fn clear(&mut self) {
-        self.transports.drain(..).for_each(|transport| transport.release());
-        self.streams.clear();
-        self.watchers.clear();
-        self.settle();
-    }
-}
-
-impl Drop for Crowd {
-    fn drop(&mut self) {
-        self.clear();
-        self.engine.release();
-    }
-}
 
 const NEVER: Duration = Duration::from_secs(600);
 
@@ -300,6 +170,108 @@ fn nothing_is_left_of_strangers_after_the_deadline() {
     });
 }
 
+/// The descriptors of this process.
+fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// Deferred, and answered by nobody but the deadline, or at the very moment of the deadline.
+fn deferring(tickets: &Arc<Mutex<Vec<Arc<Ticket>>>>) -> Arc<Watcher> {
+    let tickets = Arc::clone(tickets);
+    Watcher::with(move |ticket| match ticket.question() {
+        Question::Server(ServerQuestion::Password { .. }) => {
+            tickets.lock().unwrap().push(Arc::clone(ticket));
+            Some(Decision::Defer)
+        }
+        _ => None,
+    })
+}
+
+/// Wave after wave of connections, each stopped at another point and dropped at its deadline, while something comes in at
+/// that very moment: the next bytes of the peer, its end, or the application's answer.
+#[test]
+fn ten_thousand_are_dropped_exactly_at_their_deadline() {
+    let _turn = alone();
+    let (waves, each) = if std::env::var_os("NACRE_TEST_FULL").is_some() { (10, 1000) } else { (4, 125) };
+    in_both_modes(|threads| {
+        // The pace of this machine decides how long a wave takes to come together.
+        let mut wait = Duration::from_millis(500);
+        let mut crowd = Crowd::new(threads, wait, wait);
+        let tickets = Arc::new(Mutex::new(Vec::new()));
+        let mut held_descriptors = 0;
+        for wave in 0..waves + 2 {
+            // The first two make the tables as large as they become.
+            if wave == 2 {
+                crowd.before = live();
+                held_descriptors = descriptors();
+            }
+            let begun = Instant::now();
+            let mut peers = Vec::with_capacity(each);
+            let limit = u64::try_from(wait.as_millis()).unwrap();
+            crowd.engine.set_limit(Limit::Handshake, limit).unwrap();
+            crowd.engine.set_limit(Limit::Login, limit).unwrap();
+            let mut due = Vec::with_capacity(each);
+            for number in 0..each {
+                let mut peer = crowd.add_watched(Options::default(), deferring(&tickets));
+                due.push(Instant::now() + wait);
+                stop_at(&mut peer, number % 6);
+                peers.push(peer);
+            }
+            let prepared = begun.elapsed();
+            // At the deadline of each, what comes next of it.
+            for (number, (peer, due)) in peers.iter_mut().zip(&due).enumerate() {
+                std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                match number % 4 {
+                    0 => peer.write(b"SSH-2.0-late\r\n"),
+                    1 => peer.send(password_request("user", "secret")),
+                    2 => drop(peer.stream.shutdown(std::net::Shutdown::Both)),
+                    _ => {
+                        let ticket = tickets.lock().unwrap().pop();
+                        drop(ticket.map(|ticket| ticket.decide(Decision::Reject)));
+                    }
+                }
+            }
+            for watcher in &crowd.watchers {
+                let error = watcher.ended();
+                // Whatever was first: the deadline, or the peer's end or nonsense.
+                let sane = matches!(error, Error::Timeout(_) | Error::Closed(_) | Error::Protocol(_) | Error::Io(_));
+                assert!(sane, "{error:?}");
+                assert_eq!(watcher.users(), []);
+            }
+            tickets.lock().unwrap().clear();
+            drop(peers);
+            crowd.clear();
+            wait = wait.max(prepared.mul_f64(1.5));
+        }
+        let left = live() - crowd.before;
+        println!("threads {threads}: {left} bytes are left of {} connections", waves * each);
+        assert!(left <= 64 << 10, "{left} bytes are left");
+        assert_eq!(descriptors(), held_descriptors);
+    });
+}
+
+/// Brings a stranger to one of six points.
+fn stop_at(peer: &mut Peer, point: usize) {
+    match point {
+        0 => {}
+        1 => peer.write(b"SSH-2.0-"),
+        2 => peer.identify(),
+        3 => {
+            peer.identify();
+            half_of_a_packet(peer, 34_996);
+        }
+        4 => {
+            // The library may have left already, on a slow machine.
+            let _ = peer.handshake();
+        }
+        _ => {
+            if peer.handshake().is_ok() && peer.ask_for_service().is_ok() {
+                peer.send(password_request("user", "secret"));
+            }
+        }
+    }
+}
+
 /// Grows by no more than this while the peer goes on: a buffer that is in use or is not.
 #[track_caller]
 fn stays_flat(name: &str, most: isize, mut round: impl FnMut()) {
@@ -326,16 +298,28 @@ fn is_served(crowd: &mut Crowd) {
     crowd.watchers.pop();
 }
 
+/// A channel that only the peer's window and reading hold back, whoever opened it.
+fn wide_channel(side: Side, peer: &mut Peer, transport: &Arc<Transport>) -> Arc<Channel> {
+    match side {
+        Side::Client => {
+            peer.open_session(u32::MAX, 32_768).unwrap();
+            transport.accept(LONG).unwrap()
+        }
+        Side::Server => {
+            let (channel, _) = transport.open_channel("session", &[], None, None, Timeout::NONE, true);
+            peer.take_channel(u32::MAX, 32_768).unwrap();
+            channel.unwrap()
+        }
+    }
+}
+
 #[test]
 fn a_peer_that_never_reads() {
     let _turn = alone();
-    in_both_modes(|threads| {
+    in_both_roles(|side, threads| {
         let mut crowd = Crowd::new(threads, NEVER, NEVER);
-        let mut peer = crowd.add(Options::default());
-        peer.connect().unwrap();
-        peer.open_session(u32::MAX, 32_768).unwrap();
-        let transport = Arc::clone(crowd.transports.last().unwrap());
-        let channel = transport.accept(LONG).unwrap();
+        let (mut peer, transport) = crowd.connected(side);
+        let channel = wide_channel(side, &mut peer, &transport);
         let block = vec![1; 1 << 20];
         // The application writes what is taken; the peer asks for more replies than it reads.
         peer.stream.set_write_timeout(Some(Duration::from_millis(50))).unwrap();
@@ -351,7 +335,7 @@ fn a_peer_that_never_reads() {
             let _ = channel.write(Stream::Data, &block, Timeout::NONE);
         });
         let held = live() - crowd.before - block.len() as isize;
-        println!("threads {threads}: {held} bytes for a peer that never reads");
+        println!("{side:?}, threads {threads}: {held} bytes for a peer that never reads");
         assert!(held <= 4 << 20, "{held}");
         is_served(&mut crowd);
         channel.release();
@@ -361,35 +345,46 @@ fn a_peer_that_never_reads() {
 #[test]
 fn a_peer_that_never_finishes_a_renewal() {
     let _turn = alone();
-    in_both_modes(|threads| {
-        let mut crowd = Crowd::new(threads, NEVER, NEVER);
-        let mut peer = crowd.add(Options::default());
-        peer.connect().unwrap();
-        peer.open_session(u32::MAX, 32_768).unwrap();
-        let transport = Arc::clone(crowd.transports.last().unwrap());
-        let channel = transport.accept(LONG).unwrap();
-        peer.send_kexinit(&mut |_: &mut Peer, _: Step| {});
-        peer.read_kexinit().unwrap();
-        let block = vec![1; 1 << 20];
-        stays_flat("never finishes a renewal", 256 << 10, || {
-            let _ = channel.write(Stream::Data, &block, Timeout::NONE);
-            for _ in 0..100 {
-                peer.send(message(192).string([0; 100]));
+    in_both_roles(|side, threads| {
+        for begins in [true, false] {
+            let mut crowd = Crowd::new(threads, NEVER, NEVER);
+            let (mut peer, transport) = crowd.connected(side);
+            let channel = wide_channel(side, &mut peer, &transport);
+            if begins {
+                peer.send_kexinit(&mut |_: &mut Peer, _: Step| {});
+                peer.read_kexinit().unwrap();
+            } else {
+                // The library's own, which the peer takes no notice of.
+                let started = transport.rekey(Timeout::NONE, false);
+                assert!(matches!(started.result, Err(Error::Again)));
             }
-            let _ = transport.send_ignore(100);
-        });
-        is_served(&mut crowd);
-        channel.release();
+            let block = vec![1; 1 << 20];
+            let round = |peer: &mut Peer| {
+                let _ = channel.write(Stream::Data, &block, Timeout::NONE);
+                // Requests of all kinds, as long as they are taken.
+                let _ = transport.send_ignore(30_000);
+                let _ = transport.global_request("x@y", &block[..100_000], false, Timeout::NONE, false);
+                let _ = channel.request("x@y", &block[..100_000], false, Timeout::NONE, false);
+                for _ in 0..100 {
+                    peer.send(message(192).string([0; 100]));
+                }
+            };
+            // Until what may wait for the end of the exchange has come together.
+            (0..40).for_each(|_| round(&mut peer));
+            stays_flat("never finishes a renewal", 256 << 10, || round(&mut peer));
+            assert!(transport.is_active(), "the application cannot end the connection by asking too much");
+            is_served(&mut crowd);
+            channel.release();
+        }
     });
 }
 
 #[test]
 fn window_adjusts_for_ever_and_channels_that_are_never_used() {
     let _turn = alone();
-    in_both_modes(|threads| {
+    in_both_roles(|side, threads| {
         let mut crowd = Crowd::new(threads, NEVER, NEVER);
-        let mut peer = crowd.add(Options::default());
-        peer.connect().unwrap();
+        let (mut peer, transport) = crowd.connected(side);
         let number = peer.open_session(1, 32_768).unwrap();
         stays_flat("window adjusts for ever", 256 << 10, || {
             for _ in 0..500 {
@@ -397,6 +392,7 @@ fn window_adjusts_for_ever_and_channels_that_are_never_used() {
             }
             peer.ping().unwrap();
         });
+        drop(transport);
         // The first 1,024 are taken as the application takes them; then there is no room.
         let mut taken = 1;
         let before = live();
@@ -410,7 +406,7 @@ fn window_adjusts_for_ever_and_channels_that_are_never_used() {
             taken += 1;
         }
         let each = (live() - before) / taken;
-        println!("threads {threads}: {taken} channels at {each} bytes");
+        println!("{side:?}, threads {threads}: {taken} channels at {each} bytes");
         assert!(each <= 8 << 10, "{each}");
         stays_flat("channels beyond the limit", 256 << 10, || {
             for _ in 0..50 {

@@ -22,6 +22,8 @@ mod raw;
 mod renewal;
 #[path = "raw/rows/terrapin.rs"]
 mod terrapin;
+#[path = "raw/rows/timing.rs"]
+mod timing;
 
 /// The most that anybody, library or test, asked for at once.
 static LARGEST: AtomicUsize = AtomicUsize::new(0);
