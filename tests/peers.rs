@@ -25,6 +25,8 @@ macro_rules! peers {
 }
 
 peers! {
+    openssh_server: "openssh" Server;
+    openssh_client: "openssh" Client;
     dropbear_server: "dropbear" Server;
     dropbear_client: "dropbear" Client;
     tinysshd_server: "tinysshd" Server;
