@@ -126,8 +126,8 @@ impl PacketWriter {
         }
         let number = packet.get(HEADER).copied().unwrap_or_default();
         let length = packet.len() as u64;
-        let wants_reply = number == GlobalRequest::NUMBER
-            && packet.get(HEADER + 1..HEADER + payload).is_some_and(wants_reply);
+        let wants_reply =
+            number == GlobalRequest::NUMBER && packet.get(HEADER + 1..HEADER + payload).is_some_and(wants_reply);
         self.sealer.seal(self.sequence_number, packet)?;
         if wants_reply {
             self.global_requests.sent(self.sequence_number);
