@@ -287,6 +287,61 @@ fn replies_to_requests_are_in_their_order_whoever_answers_late() {
     });
 }
 
+/// Whoever answers may close the connection, or free its last handle, while replies to earlier requests are due.
+#[test]
+fn closing_inside_a_callback_while_replies_are_due() {
+    in_both_modes(|threads| {
+        for way in 0..3 {
+            let late = Arc::new(std::sync::Mutex::new(Vec::new()));
+            let tickets = Arc::clone(&late);
+            let watcher = Watcher::with(move |ticket| match ticket.question() {
+                Question::GlobalRequest { name, .. } if name.starts_with("late") => {
+                    tickets.lock().unwrap().push(Arc::clone(ticket));
+                    Some(Decision::Defer)
+                }
+                Question::GlobalRequest { name, .. } if name.starts_with("end") => {
+                    let transport = ticket.transport().unwrap();
+                    match way {
+                        0 => transport.close().unwrap(),
+                        1 => transport.disconnect(11, "enough").unwrap(),
+                        // Answers them all, the newest first, and goes.
+                        _ => {
+                            let tickets = std::mem::take(&mut *tickets.lock().unwrap());
+                            for ticket in tickets.iter().rev() {
+                                ticket.decide(Decision::Accept).unwrap();
+                            }
+                            transport.close().unwrap();
+                        }
+                    }
+                    Some(Decision::Accept)
+                }
+                _ => None,
+            });
+            let (library, mut peer) = Library::server_with(threads, Options::default(), watcher, |_| {});
+            peer.connect().unwrap();
+            for round in 0..5 {
+                peer.send(message(80).string("late@x").boolean(true).u32(round));
+                peer.send(message(80).string("early@x").boolean(true).u32(round));
+            }
+            peer.send(message(80).string("end@x").boolean(true));
+            let mut replies = Vec::new();
+            while let Ok(payload) = peer.receive() {
+                if matches!(payload[0], 81 | 82) {
+                    replies.push(payload[0]);
+                }
+            }
+            // As many as were decided, and in the order of the requests.
+            let expected = if way == 2 { [81, 82].repeat(5) } else { Vec::new() };
+            assert!(replies.starts_with(&expected), "{way}: {replies:?}");
+            assert!(matches!(library.watcher.ended(), Error::Disconnected(_)));
+            // Answers that come after the end are told that they are too late.
+            for ticket in late.lock().unwrap().drain(..) {
+                assert!(ticket.decide(Decision::Accept).is_err());
+            }
+        }
+    });
+}
+
 /// RFC 4253 section 11.4: a peer that does not know a message says so by the packet's number, and that is all that comes.
 #[test]
 fn unimplemented_answers_one_global_request_and_no_other() {
