@@ -1,42 +1,25 @@
-//! Which algorithms are used, chosen from outside: the options of the programs, and peers limited to one algorithm.
+//! Which algorithms are used, chosen from outside: the options of the programs, and what they say.
 
 mod support;
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
-use support::{Background, Folder, Output, program, run};
-
-const USER: &str = "tester";
+use support::{Folder, Output, PASSWORD, Server, USER, program, run};
 
 /// `c-examples/server` with an Ed25519 and an RSA key.
-struct Server {
+struct Served {
     folder: Folder,
-    address: String,
-    _process: Background,
+    server: Server,
 }
 
-impl Server {
+impl Served {
     fn start(name: &str, options: &[&str]) -> Self {
         let folder = Folder::new(name);
         let (ed25519, rsa) = (folder.key("ed25519", &["-t", "ed25519"]), folder.key("rsa", &["-t", "rsa"]));
-        folder.write("password", "open sesame");
-        let log = File::create(folder.file("log")).expect("a log can be made");
-        let mut child = Command::new(program("c-examples/server"))
-            .args(["--port", "0", "--verbose", "--user", USER, "--password", "open sesame", "--hostkey"])
-            .arg(ed25519)
-            .arg("--hostkey")
-            .arg(rsa)
-            .args(options)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .expect("the server starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
-        let address = line.strip_prefix("listening on ").expect("the first line says where").trim().to_owned();
-        Self { folder, address, _process: Background(child) }
+        folder.write("password", PASSWORD);
+        let mut all = vec!["--password", PASSWORD, "--hostkey", ed25519.to_str().expect("plain"), "--hostkey"];
+        all.push(rsa.to_str().expect("plain"));
+        all.extend(options);
+        let server = Server::start(&folder, &all);
+        Self { folder, server }
     }
 
     fn exec(&self, options: &[&str], command: &str) -> Output {
@@ -44,14 +27,15 @@ impl Server {
         let password = password.to_str().expect("plain");
         let mut arguments = vec!["--verbose", "--insecure", "--user", USER, "--password-file", password];
         arguments.extend(options);
-        arguments.extend([self.address.as_str(), command]);
+        let address = self.server.address();
+        arguments.extend([address.as_str(), command]);
         run(&program("c-examples/exec"), &arguments, b"", 60)
     }
 }
 
 #[test]
 fn options_choose_the_algorithms() {
-    let server = Server::start("options", &["--ciphers=-aes256-gcm@openssh.com", "--macs", "^hmac-sha2-512"]);
+    let server = Served::start("options", &["--ciphers=-aes256-gcm@openssh.com", "--macs", "^hmac-sha2-512"]);
     let output = server.exec(
         &[
             "--kex",
@@ -82,20 +66,20 @@ fn options_choose_the_algorithms() {
 
 #[test]
 fn a_failed_negotiation_is_told_by_category_with_both_lists_on_both_sides() {
-    let server = Server::start("disjoint", &["--ciphers", "aes256-ctr,aes192-ctr"]);
+    let server = Served::start("disjoint", &["--ciphers", "aes256-ctr,aes192-ctr"]);
     let output = server.exec(&["--ciphers", "aes128-ctr"], "true");
     assert_eq!(output.code, Some(255));
     let said =
         "no common cipher from client to server: this side offers aes128-ctr, the peer offers aes256-ctr,aes192-ctr";
     assert!(output.err.contains(said), "{}", output.err);
-    let log = std::fs::read_to_string(server.folder.file("log")).expect("the log is there");
+    let log = server.server.log();
     let said = "this side offers aes256-ctr,aes192-ctr, the peer offers aes128-ctr";
     assert!(log.contains(said), "{log}");
 }
 
 #[test]
 fn unknown_names_are_refused_by_name_before_anything_else() {
-    let server = Server::start("unknown", &[]);
+    let server = Served::start("unknown", &[]);
     for (option, noun) in [
         ("--kex", "key exchange method"),
         ("--host-key-algorithms", "host key algorithm"),
@@ -119,7 +103,7 @@ fn unknown_names_are_refused_by_name_before_anything_else() {
 
 #[test]
 fn strict_sides_meet_and_refuse_the_rest() {
-    let server = Server::start("strict", &["--strict"]);
+    let server = Served::start("strict", &["--strict"]);
     let output = server.exec(&["--strict"], "exit 7");
     assert_eq!(output.code, Some(7), "{}", output.err);
     assert!(output.err.contains("key exchange  mlkem768x25519-sha256, strict"), "{}", output.err);

@@ -4,7 +4,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -139,7 +139,11 @@ pub struct Sshd {
 impl Sshd {
     /// `lines`: added to its configuration, before the defaults of the tests.
     pub fn start(name: &str, lines: &[&str]) -> Self {
-        let folder = Folder::new(name);
+        Self::start_in(Folder::new(name), lines)
+    }
+
+    /// With the host keys that lie in the folder; those that do not are made.
+    pub fn start_in(folder: Folder, lines: &[&str]) -> Self {
         let key = folder.key("user_ed25519", &["-t", "ed25519"]);
         fs::copy(key.with_extension("pub"), folder.file("authorized_keys")).expect("a file can be copied");
         let port = free_port();
@@ -154,7 +158,7 @@ impl Sshd {
             .spawn()
             .expect("tests/tools/sshd runs");
         let started = Self { folder, port, key, process: Background(child) };
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(60);
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(Instant::now() < deadline, "sshd did not start:\n{}", started.log());
             std::thread::sleep(Duration::from_millis(20));
@@ -183,6 +187,46 @@ impl Sshd {
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.file("log")).unwrap_or_default()
     }
+}
+
+/// `c-examples/server` with what the options say, on a port of its own.
+pub struct Server {
+    pub port: u16,
+    log: PathBuf,
+    _process: Background,
+}
+
+impl Server {
+    /// Its log lies in the folder.
+    pub fn start(folder: &Folder, options: &[&str]) -> Self {
+        let log = folder.file("server.log");
+        let mut child = Command::new(program("c-examples/server"))
+            .args(["--port", "0", "--verbose", "--user", USER])
+            .args(options)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(File::create(&log).expect("a log can be made"))
+            .spawn()
+            .expect("the server starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line can be read");
+        let process = Background(child);
+        let address = line.strip_prefix("listening on ").unwrap_or_else(|| panic!("{}", read(&log))).trim();
+        let port = address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+        Self { port, log, _process: process }
+    }
+
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    pub fn log(&self) -> String {
+        read(&self.log)
+    }
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_default()
 }
 
 pub struct Output {
