@@ -42,11 +42,8 @@ async def connect(o):
 
 
 async def pass_input(process):
-    """Our input, a pipe, to the command."""
-    reader = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     try:
-        while data := await reader.read(CHUNK):
+        while data := await asyncio.to_thread(os.read, 0, CHUNK):
             process.stdin.write(data)
             await process.stdin.drain()
         process.stdin.write_eof()
@@ -66,7 +63,7 @@ async def pass_output(stream, descriptor):
 
 def status(process):
     if process.exit_status is None or process.exit_status < 0:
-        sys.exit(f"there was no exit status: {process.exit_signal}")
+        raise OSError(f"there was no exit status: {process.exit_signal}")
     return process.exit_status
 
 
@@ -93,10 +90,13 @@ async def main():
     o = options.parse()
     try:
         async with await connect(o) as connection:
-            return await (run_one if o.channels == 1 else run_many)(connection, o)
+            code = await (run_one if o.channels == 1 else run_many)(connection, o)
     except (asyncssh.Error, OSError) as error:
         print(error, file=sys.stderr)
-        return 255
+        code = 255
+    # Not a return: a thread may sit in a read of our input for ever.
+    sys.stderr.flush()
+    os._exit(code)
 
 
-sys.exit(asyncio.run(main()))
+asyncio.run(main())

@@ -11,9 +11,11 @@ const { values: o, positionals: [command] } = parseArgs({
   options: {
     host: text, port: text, user: text, password: text, auth: text, key: text, 'known-host-key': text, kex: text,
     'host-key-algorithms': text, ciphers: text, macs: text, compression: text, channels: text,
+    'rekey-bytes': text,
   },
 });
 const channels = Number(o.channels || 1);
+const rekeyBytes = Number(o['rekey-bytes'] || Infinity);
 
 function fail(error) {
   console.error(error.message || error);
@@ -67,8 +69,22 @@ function start(client, opened, ended) {
   });
 }
 
+// Only the library's servers have a call for new keys; its clients can do the same.
+function rekeyInTraffic(client, channel) {
+  let bytes = 0;
+  channel.on('data', (data) => {
+    bytes += data.length;
+    if (bytes < rekeyBytes) return;
+    bytes = 0;
+    client._protocol.rekey();
+  });
+}
+
 function runOne(client) {
-  start(client, (channel) => process.stdin.pipe(channel), (status) => {
+  start(client, (channel) => {
+    rekeyInTraffic(client, channel);
+    process.stdin.pipe(channel);
+  }, (status) => {
     client.end();
     process.exit(status);
   });
