@@ -34,6 +34,15 @@ peers! {
     libssh_server: "libssh" Server;
     libssh_client: "libssh" Client;
     libssh2_client: "libssh2" Client;
+    go_server: "go" Server;
+    go_client: "go" Client;
+    russh_server: "russh" Server heavy;
+    russh_client: "russh" Client heavy;
+    asyncssh_server: "asyncssh" Server;
+    asyncssh_client: "asyncssh" Client;
+    paramiko_server: "paramiko" Server;
+    paramiko_client: "paramiko" Client;
+    ssh2_client: "ssh2" Client;
 }
 
 #[test]
