@@ -35,6 +35,9 @@ impl Connection {
 
     pub(super) fn receive_window_adjust(&mut self, payload: &Bytes) -> Result<()> {
         let adjust = messages::ChannelWindowAdjust::decode(payload)?;
+        if self.was_open(adjust.recipient_channel) {
+            return Ok(());
+        }
         let (channel, shared) = self.both_on_wire(adjust.recipient_channel, "CHANNEL_WINDOW_ADJUST")?;
         if let State::Open(remote) = &mut channel.state {
             remote.window = remote

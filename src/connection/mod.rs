@@ -218,6 +218,15 @@ impl Connection {
         }
     }
 
+    /// Whether the channel had its time. Paramiko still adjusts the window when its user reads what is left after both
+    /// sides' CLOSE: RFC 4254 section 5.3 does not allow it, but the connection's other channels should live on.
+    fn was_open(&self, id: ChannelId) -> bool {
+        match self.channels.get(&id) {
+            Some(channel) => channel.is_ended(),
+            None => id < self.next_id,
+        }
+    }
+
     /// Takes a channel out of the table when neither the wire nor the application knows it any more.
     fn remove_if_done(&mut self, id: ChannelId) {
         let done = self.channels.get(&id).is_some_and(|channel| channel.forgotten && channel.is_ended());

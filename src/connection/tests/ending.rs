@@ -17,6 +17,24 @@ fn eof_ends_one_direction_only() {
 }
 
 #[test]
+fn a_window_adjust_after_the_end_is_ignored() {
+    let (mut pair, ours, theirs) = Pair::session();
+    let (other, other_theirs) = pair.open(None, None);
+    let late = || message!(ChannelWindowAdjust { recipient_channel: theirs, bytes_to_add: 1 });
+    pair.client.close(ours);
+    pair.deliver();
+    pair.server.receive(late()).unwrap();
+    pair.server.forget(theirs);
+    pair.server.receive(late()).unwrap();
+    pair.client.write(other, b"still here").unwrap();
+    pair.deliver();
+    assert_eq!(pair.server.drain(other_theirs, Stream::Data), (b"still here".to_vec(), Error::Again));
+    // Where there never was a channel it is an error, as it is for anything but the window.
+    is_fatal(pair.server.receive(message!(ChannelWindowAdjust { recipient_channel: 7, bytes_to_add: 1 })));
+    is_fatal(pair.server.receive(message!(ChannelEof { recipient_channel: theirs })));
+}
+
+#[test]
 fn eof_waits_for_what_is_queued() {
     let (mut server, id) = server_with_open(2, 100);
     server.write(id, b"abcd").unwrap();
