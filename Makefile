@@ -18,26 +18,30 @@ demo: all
 
 test: all lint
 	$(CARGO) test --locked
+	cd fuzz && $(CARGO) test --locked
 	tests/tools/exports $(BUILD)/libnacre.so.0 include/nacre.h
 	cd $(BUILD) && ctest --output-on-failure --parallel $(JOBS)
 
 test-full: test
 	NACRE_TEST_FULL=1 $(CARGO) test --locked
+	cd fuzz && NACRE_TEST_FULL=1 $(CARGO) test --locked
 
 bench: all
 	@benches/round $(BUILD)
 
-# The property tests over a peer's bytes, files and messages, with many more cases than make test.
-FUZZ_CASES ?= 20000
-fuzz:
-	PROPTEST_CASES=$(FUZZ_CASES) $(CARGO) test --locked --lib -- garbage panic random_ everything_arrives every_message
+# Coverage-guided fuzzing, a minute a target: FUZZ_SECONDS and FUZZ_TARGETS say otherwise. See fuzz/run.
+fuzz: packages
+	@fuzz/run
 
 fmt:
 	$(CARGO) fmt --all
+	cd fuzz && $(CARGO) fmt
 
 lint:
 	$(CARGO) fmt --all --check
+	cd fuzz && $(CARGO) fmt --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	cd fuzz && $(CARGO) clippy --locked --all-targets -- -D warnings
 
 # The table of algorithms in README.md.
 readme:

@@ -59,6 +59,7 @@ fn every_row_is_answered_once_and_its_tests_exist() {
     let mut tests = BTreeSet::new();
     test_names(&root.join("src"), &mut tests);
     test_names(&root.join("tests"), &mut tests);
+    test_names(&root.join("fuzz/tests"), &mut tests);
     let mut wrong = Vec::new();
     for row in &rows {
         let named = names(&row.where_shown);

@@ -10,6 +10,8 @@ mod config;
 mod dispatch;
 mod exchange;
 mod extensions;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod held;
 mod identification;
 mod kex;

@@ -32,6 +32,11 @@ macro_rules! messages {
             }
         )*
 
+        /// Name, number and decoder of each message: two may share a number.
+        #[cfg(feature = "fuzzing")]
+        pub const DECODERS: &[(&str, u8, fn(&[u8]) -> Result<Message<'_>>)] =
+            &[ $( (stringify!($name), $number, |payload| $name::decode(payload).map(Message::$name)), )* ];
+
         impl<'a> Message<'a> {
             pub fn number(&self) -> u8 {
                 match self { $( Self::$name(_) => $number, )* }
