@@ -265,7 +265,13 @@ fn caller(out: &mut String, types: &Types, function: &Function) {
                 }
             }
             ("const char *", _) => format!("world.text(\"{parameter}\")"),
-            ("const int32_t *", _) => "world.numbers()".to_owned(),
+            ("const int32_t *", _) => {
+                // It stands between an array of strings and their number, and has as many elements.
+                if let Some(length) = length_of.remove(&at) {
+                    length_of.insert(at + 1, length);
+                }
+                "world.numbers()".to_owned()
+            }
             ("const void *", _) => {
                 length_of.insert(at + 1, format!("a{at}.length()"));
                 "world.data()".to_owned()
