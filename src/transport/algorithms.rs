@@ -1,5 +1,6 @@
 //! Which algorithms a side offers, in which order.
 
+use super::compression::COMPRESSIONS;
 use crate::crypto::{self, Offer, Policy};
 use crate::error::{Error, Result};
 use crate::wire::{Role, clean};
@@ -141,8 +142,6 @@ pub fn available(kind: AlgorithmKind) -> Vec<&'static str> {
     rows(kind).into_iter().map(|(name, _)| name).collect()
 }
 
-static COMPRESSION: &[(&str, Offer)] = &[("none", Offer::Strict)];
-
 /// The table of a kind, most wanted first.
 fn rows(kind: AlgorithmKind) -> Vec<(&'static str, Offer)> {
     match kind {
@@ -152,7 +151,7 @@ fn rows(kind: AlgorithmKind) -> Vec<(&'static str, Offer)> {
         }
         AlgorithmKind::Cipher => crypto::ciphers_by_preference().into_iter().map(|row| (row.name, row.offer)).collect(),
         AlgorithmKind::Mac => crypto::MACS.iter().map(|row| (row.name, row.offer)).collect(),
-        AlgorithmKind::Compression => COMPRESSION.to_vec(),
+        AlgorithmKind::Compression => COMPRESSIONS.iter().map(|row| (row.name, row.offer)).collect(),
     }
 }
 

@@ -4,7 +4,8 @@ use super::packet_reader::Received;
 use super::{Ending, Packet, Peer, Stage, Transport, TransportEvent};
 use crate::error::{Error, Result};
 use crate::wire::messages::{
-    Debug, Disconnect, ExtInfo, KexInit, NewKeys, Ping, RequestFailure, RequestSuccess, Unimplemented, message,
+    Debug, Disconnect, ExtInfo, KexInit, NewKeys, Ping, RequestFailure, RequestSuccess, Unimplemented, UserauthSuccess,
+    message,
 };
 use crate::wire::{Legality, Phase, Reader, clean, table};
 use bytes::Buf;
@@ -103,8 +104,10 @@ impl Transport {
             number if METHOD_NUMBERS.contains(&number) => self.receive_method(&payload)?,
             Ping::NUMBER => self.receive_ping(&payload)?,
             _ => {
-                if matches!(number, RequestSuccess::NUMBER | RequestFailure::NUMBER) {
-                    self.writer.global_request_answered();
+                match number {
+                    RequestSuccess::NUMBER | RequestFailure::NUMBER => self.writer.global_request_answered(),
+                    UserauthSuccess::NUMBER => self.begin_delayed_compression(),
+                    _ => {}
                 }
                 return Ok(Some(Packet { number, payload }));
             }

@@ -1,5 +1,6 @@
 //! One key exchange from KEXINIT to NEWKEYS, in either role (RFC 4253 sections 7 to 9).
 
+use super::compression::{Deflater, Inflater, Start, start_of};
 use super::negotiation::{Choice, Proposal, markers, negotiate, no_strict_exchange};
 use super::{Deadline, Negotiated, Peer, Policy, PrivateKey, PublicKey, Transport, TransportEvent, extensions, kex};
 use crate::crypto::{self, Open, Seal};
@@ -176,7 +177,7 @@ impl Transport {
             self.session_id = hash.as_slice().into();
         }
         let (sealer, opener) = self.derive_keys(&running.choice, &agreement, &hash)?;
-        self.send_newkeys(sealer)?;
+        self.send_newkeys(sealer, running.choice.compression_out)?;
         self.exchange = Exchange::NewKeys(Box::new(Keyed { opener, choice: running.choice }));
         self.send_held()
     }
@@ -275,12 +276,13 @@ impl Transport {
     }
 
     /// From here on our side is under the new keys.
-    fn send_newkeys(&mut self, sealer: Box<dyn Seal>) -> Result<()> {
+    fn send_newkeys(&mut self, sealer: Box<dyn Seal>, compression: &str) -> Result<()> {
         let initial = self.is_initial();
         #[cfg(test)]
         self.send_hooked(|hooks| &mut hooks.before_newkeys)?;
         self.writer.send(&message!(NewKeys {}), self.random.as_mut())?;
         self.writer.set_keys(sealer, self.strict);
+        self.writer.set_deflater(start_of(compression).is_due(self.is_authenticated).then(Deflater::new));
         if initial && self.peer_takes_ext_info {
             let own = extensions::own_extensions(self.config.role, &self.config.algorithms.pubkey_signature);
             self.writer.send_payload(&own, self.random.as_mut())?;
@@ -302,6 +304,8 @@ impl Transport {
             return Err(Error::internal("NEWKEYS outside a key exchange was let through"));
         };
         self.reader.set_keys(keyed.opener, self.strict);
+        let compression = start_of(keyed.choice.compression_in);
+        self.reader.set_inflater(compression.is_due(self.is_authenticated).then(Inflater::new));
         self.keys_since = self.now;
         self.deadline = Deadline::None;
         let rekeys = self.negotiated.as_ref().map(|before| before.rekeys + 1);
@@ -321,5 +325,19 @@ impl Transport {
         });
         self.add_event(if rekeys.is_some() { TransportEvent::Rekeyed } else { TransportEvent::Negotiated });
         Ok(())
+    }
+
+    /// USERAUTH_SUCCESS was sent or received: what was to wait for it begins with the next packets.
+    pub(super) fn begin_delayed_compression(&mut self) {
+        if std::mem::replace(&mut self.is_authenticated, true) {
+            return;
+        }
+        let Some(negotiated) = &self.negotiated else { return };
+        if start_of(negotiated.compression_out) == Start::OnceAuthenticated {
+            self.writer.set_deflater(Some(Deflater::new()));
+        }
+        if start_of(negotiated.compression_in) == Start::OnceAuthenticated {
+            self.reader.set_inflater(Some(Inflater::new()));
+        }
     }
 }

@@ -6,6 +6,7 @@
 //! [`Transport::next_packet`] and [`Transport::next_event`]; [`Transport::output`] is to be sent.
 
 mod algorithms;
+mod compression;
 mod config;
 mod dispatch;
 mod exchange;
@@ -31,7 +32,7 @@ pub use extensions::Extensions;
 pub use crate::wire::{Message, MessageSink, Role, messages, table};
 
 use crate::error::{Error, Result};
-use crate::wire::messages::message;
+use crate::wire::messages::{UserauthSuccess, message};
 use bytes::BytesMut;
 use exchange::Exchange;
 use held::Held;
@@ -155,6 +156,8 @@ pub struct Transport {
     /// Set once the first exchange is over.
     negotiated: Option<Negotiated>,
     strict: bool,
+    /// USERAUTH_SUCCESS went out or came in.
+    is_authenticated: bool,
     peer_takes_ext_info: bool,
     session_id: Box<[u8]>,
     host_key: Option<Arc<PrivateKey>>,
@@ -194,6 +197,7 @@ impl Transport {
             held: Held::new(config.held_limit),
             negotiated: None,
             strict: false,
+            is_authenticated: false,
             peer_takes_ext_info: false,
             session_id: Box::default(),
             host_key: None,
@@ -381,6 +385,9 @@ impl MessageSink for Transport {
             return self.held.push(message);
         }
         self.writer.send(message, self.random.as_mut())?;
+        if message.number() == UserauthSuccess::NUMBER && self.config.role == Role::Server {
+            self.begin_delayed_compression();
+        }
         if self.keys_are_worn() {
             // The time is not known here.
             let started = self.start_exchange();

@@ -1,5 +1,6 @@
 //! Cuts packets out of the received bytes and opens them in place (RFC 4253 section 6).
 
+use super::compression::Inflater;
 use crate::crypto::{Open, plain_opener};
 use crate::error::{Error, Result};
 use bytes::{Buf, BytesMut};
@@ -43,6 +44,7 @@ pub struct PacketReader {
     pub buffer: BytesMut,
     next: Next,
     opener: Box<dyn Open>,
+    inflater: Option<Inflater>,
     sequence_number: u32,
     maximum: u32,
     is_keyed: bool,
@@ -59,6 +61,7 @@ impl PacketReader {
             buffer: BytesMut::new(),
             next: Next::Length,
             opener: plain_opener(),
+            inflater: None,
             sequence_number: 0,
             maximum,
             is_keyed: false,
@@ -96,6 +99,9 @@ impl PacketReader {
         if self.buffer.is_empty() {
             self.buffer = BytesMut::new();
         }
+        if let Some(inflater) = &mut self.inflater {
+            inflater.release_idle_buffer();
+        }
     }
 
     /// The next whole packet.
@@ -132,7 +138,11 @@ impl PacketReader {
         packet.truncate(5 + payload_length);
         packet.advance(5);
         let sequence_number = self.count(whole)?;
-        Ok(Some(Received { payload: packet, sequence_number }))
+        let payload = match &mut self.inflater {
+            Some(inflater) => inflater.inflate(&mut packet, usize::try_from(self.maximum).unwrap_or(usize::MAX))?,
+            None => packet,
+        };
+        Ok(Some(Received { payload, sequence_number }))
     }
 
     /// `taken`: bytes of it that were received, and opened in vain. The end comes after as many bytes as the
@@ -198,6 +208,11 @@ impl PacketReader {
         if reset_sequence_number {
             self.sequence_number = 0;
         }
+    }
+
+    /// From the next packet on payloads are compressed, or not, in a stream of their own.
+    pub fn set_inflater(&mut self, inflater: Option<Inflater>) {
+        self.inflater = inflater;
     }
 
     #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Frames and seals messages straight into the outgoing buffer (RFC 4253 section 6).
 
+use super::compression::{Deflater, too_long};
 use crate::crypto::{RandomSource, Seal, plain_sealer};
 use crate::error::{Error, Result};
 use crate::wire::Message;
@@ -17,11 +18,14 @@ const MOST_AFTER_PAYLOAD: usize = 128;
 const COMPACT_AT: usize = 64 * 1024;
 /// How many sent messages are remembered, for the UNIMPLEMENTED that may answer one.
 const REMEMBERED: usize = 256;
+/// What cannot be compressed grows by less than this.
+const MOST_GROWTH: usize = 1024;
 
 pub struct PacketWriter {
     bytes: Vec<u8>,
     taken: usize,
     sealer: Box<dyn Seal>,
+    deflater: Option<Deflater>,
     sequence_number: u32,
     /// The numbers of the messages last sent, by sequence number.
     recent: [u8; REMEMBERED],
@@ -43,6 +47,7 @@ impl PacketWriter {
             bytes,
             taken: 0,
             sealer: plain_sealer(),
+            deflater: None,
             sequence_number: 0,
             recent: [0; REMEMBERED],
             global_requests: GlobalRequests::default(),
@@ -75,11 +80,17 @@ impl PacketWriter {
         if self.bytes.is_empty() {
             self.bytes = Vec::new();
         }
+        if let Some(deflater) = &mut self.deflater {
+            deflater.release_idle_buffer();
+        }
     }
 
     pub fn send(&mut self, message: &Message<'_>, random: &mut dyn RandomSource) -> Result<()> {
         // At once: a buffer that grows when a password stands in it, not sealed yet, leaves a copy behind.
-        self.bytes.reserve(HEADER + message.length() + MOST_AFTER_PAYLOAD);
+        match &mut self.deflater {
+            Some(deflater) => deflater.reserve(message.length()),
+            None => self.bytes.reserve(HEADER + message.length() + MOST_AFTER_PAYLOAD),
+        }
         self.frame(random, |out| message.encode(out))
     }
 
@@ -108,12 +119,18 @@ impl PacketWriter {
             return Err(Error::limit("our sequence numbers ran out"));
         }
         self.bytes.extend_from_slice(&[0; HEADER]);
-        encode(&mut self.bytes);
+        let number = match &mut self.deflater {
+            Some(deflater) => Some(deflater.append(&mut self.bytes, LARGEST_PACKET - MOST_GROWTH, encode)?),
+            None => {
+                encode(&mut self.bytes);
+                None
+            }
+        };
         let payload = self.bytes.len() - start - HEADER;
         let padding = self.padding(payload);
         let packet_length = 1 + payload + padding;
         if packet_length > LARGEST_PACKET {
-            return Err(Error::limit("a message longer than a packet may be"));
+            return Err(too_long());
         }
         self.bytes.resize(start + 4 + packet_length + self.sealer.tag_length(), 0);
         let packet = self.bytes.get_mut(start..).unwrap_or_default();
@@ -124,7 +141,7 @@ impl PacketWriter {
         if let Some(padding) = packet.get_mut(HEADER + payload..HEADER + payload + padding) {
             random.fill(padding);
         }
-        let number = packet.get(HEADER).copied().unwrap_or_default();
+        let number = number.or_else(|| packet.get(HEADER).copied()).unwrap_or_default();
         let length = packet.len() as u64;
         let wants_reply =
             number == GlobalRequest::NUMBER && packet.get(HEADER + 1..HEADER + payload).is_some_and(wants_reply);
@@ -188,6 +205,11 @@ impl PacketWriter {
             self.sequence_number = 0;
             self.recent = [0; REMEMBERED];
         }
+    }
+
+    /// From the next packet on payloads are compressed, or not, in a stream of their own.
+    pub fn set_deflater(&mut self, deflater: Option<Deflater>) {
+        self.deflater = deflater;
     }
 
     #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Two transports in memory, with virtual time and a peer that can be made to misbehave.
 
 mod chained;
+mod compression;
 mod extensions;
 mod garbage;
 mod guess;
