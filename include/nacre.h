@@ -2578,6 +2578,19 @@ nacre_status nacre_transport_get_algorithms(const struct nacre_transport *transp
                                             size_t *needed);
 
 /**
+ * 1: compression is wanted, where the peer has it ("zlib@openssh.com,none"). 0: none. Before the start. It begins with what
+ * follows the login; nacre_transport_negotiated tells what came of it, and nacre_transport_get_algorithms what is set, by
+ * default "none,zlib@openssh.com": a server compresses for clients that want it.
+ *
+ * What is compressed together can be guessed from its length: where an attacker chooses some of the data and sees the
+ * packets, he learns about the rest. "zlib", which begins before the login, can be had by nacre_transport_set_algorithms.
+ *
+ * NACRE_ERR_STATE: negotiation has begun. NACRE_ERR_ALGORITHM: the policy has no compression.
+ */
+nacre_status nacre_transport_use_compression(struct nacre_transport *transport,
+                                             int32_t on);
+
+/**
  * Sets all lists to those of a policy (NACRE_POLICY_*); before the start. Under NACRE_POLICY_STRICT
  * nacre_transport_set_algorithms takes no name from outside it.
  *

@@ -70,6 +70,28 @@ pub unsafe extern "C" fn nacre_transport_get_algorithms(
     unsafe { on(transport, |transport| put_text(transport.algorithms(kind_of(kind)?)?.as_bytes(), buf, cap, needed)) }
 }
 
+/// 1: compression is wanted, where the peer has it ("zlib@openssh.com,none"). 0: none. Before the start. It begins with what
+/// follows the login; nacre_transport_negotiated tells what came of it, and nacre_transport_get_algorithms what is set, by
+/// default "none,zlib@openssh.com": a server compresses for clients that want it.
+///
+/// What is compressed together can be guessed from its length: where an attacker chooses some of the data and sees the
+/// packets, he learns about the rest. "zlib", which begins before the login, can be had by nacre_transport_set_algorithms.
+///
+/// NACRE_ERR_STATE: negotiation has begun. NACRE_ERR_ALGORITHM: the policy has no compression.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nacre_transport_use_compression(transport: *mut nacre_transport, on: i32) -> nacre_status {
+    unsafe {
+        crate::ffi::boundary::on(transport, |transport| {
+            let list = match on {
+                0 => "none",
+                1 => "zlib@openssh.com,none",
+                _ => return Err(Error::argument("compression is either 0 or 1")),
+            };
+            transport.set_algorithms(AlgorithmKind::Compression, list)
+        })
+    }
+}
+
 /// What an application wants in general: a set of lists.
 pub type nacre_policy = i32;
 

@@ -1,6 +1,7 @@
 //! Two sessions in memory, in virtual time.
 
 mod authentication;
+mod compression;
 mod deadlines;
 mod endings;
 mod exec;
