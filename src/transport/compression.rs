@@ -77,17 +77,23 @@ impl Deflater {
         self.plain = Vec::new();
     }
 
-    /// Appends the compressed form of what `encode` writes, and returns its first byte, the message's number. A
-    /// payload longer than `most` is an error, and then the stream has not seen it.
-    pub fn append(&mut self, out: &mut Vec<u8>, most: usize, encode: impl FnOnce(&mut Vec<u8>)) -> Result<u8> {
+    /// Appends the compressed form of what `encode` writes, and returns what `note` sees in it before. A payload
+    /// longer than `most` is an error, and then the stream has not seen it.
+    pub fn append<T>(
+        &mut self,
+        out: &mut Vec<u8>,
+        most: usize,
+        encode: impl FnOnce(&mut Vec<u8>),
+        note: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T> {
         self.plain.clear();
         encode(&mut self.plain);
-        let number = self.plain.first().copied().unwrap_or_default();
+        let noted = note(&self.plain);
         let outcome = if self.plain.len() > most { Err(too_long()) } else { self.compress(out) };
-        if SECRETS.contains(&number) {
+        if self.plain.first().is_some_and(|number| SECRETS.contains(number)) {
             self.plain.zeroize();
         }
-        outcome.map(|()| number)
+        outcome.map(|()| noted)
     }
 
     fn compress(&mut self, out: &mut Vec<u8>) -> Result<()> {

@@ -119,11 +119,11 @@ impl PacketWriter {
             return Err(Error::limit("our sequence numbers ran out"));
         }
         self.bytes.extend_from_slice(&[0; HEADER]);
-        let number = match &mut self.deflater {
-            Some(deflater) => Some(deflater.append(&mut self.bytes, LARGEST_PACKET - MOST_GROWTH, encode)?),
+        let noted = match &mut self.deflater {
+            Some(deflater) => deflater.append(&mut self.bytes, LARGEST_PACKET - MOST_GROWTH, encode, Noted::of)?,
             None => {
                 encode(&mut self.bytes);
-                None
+                Noted::of(self.bytes.get(start + HEADER..).unwrap_or_default())
             }
         };
         let payload = self.bytes.len() - start - HEADER;
@@ -141,15 +141,12 @@ impl PacketWriter {
         if let Some(padding) = packet.get_mut(HEADER + payload..HEADER + payload + padding) {
             random.fill(padding);
         }
-        let number = number.or_else(|| packet.get(HEADER).copied()).unwrap_or_default();
         let length = packet.len() as u64;
-        let wants_reply =
-            number == GlobalRequest::NUMBER && packet.get(HEADER + 1..HEADER + payload).is_some_and(wants_reply);
         self.sealer.seal(self.sequence_number, packet)?;
-        if wants_reply {
+        if noted.wants_global_reply {
             self.global_requests.sent(self.sequence_number);
         }
-        self.count(number, length);
+        self.count(noted.number, length);
         Ok(())
     }
 
@@ -262,6 +259,19 @@ impl GlobalRequests {
     }
 }
 
-fn wants_reply(fields: &[u8]) -> bool {
-    GlobalRequest::decode(fields).is_ok_and(|request| request.want_reply)
+/// What has to be known of a sent payload later; its compressed form does not show it.
+struct Noted {
+    number: u8,
+    wants_global_reply: bool,
+}
+
+impl Noted {
+    fn of(payload: &[u8]) -> Self {
+        let Some((&number, fields)) = payload.split_first() else {
+            return Self { number: 0, wants_global_reply: false };
+        };
+        let wants_global_reply =
+            number == GlobalRequest::NUMBER && GlobalRequest::decode(fields).is_ok_and(|request| request.want_reply);
+        Self { number, wants_global_reply }
+    }
 }

@@ -188,6 +188,20 @@ fn sent_messages_are_remembered_by_their_number() {
     pair.server.send(&message!(Unimplemented { sequence_number: number })).unwrap();
     pair.run().unwrap();
     assert!(pair.client.events().contains(&TransportEvent::Unimplemented { number: Some(94) }));
+
+    let data = crate::wire::Rest(b"");
+    for want_reply in [false, true] {
+        let request = message!(GlobalRequest { name: "x@example.org", want_reply: want_reply, data: data });
+        pair.client.send(&request).unwrap();
+        let number = pair.client.writer.sequence_number() - 1;
+        pair.server.send(&message!(Unimplemented { sequence_number: number })).unwrap();
+        pair.run().unwrap();
+        let expected = match want_reply {
+            true => TransportEvent::GlobalRequestUnimplemented { ordinal: 0 },
+            false => TransportEvent::Unimplemented { number: Some(80) },
+        };
+        assert!(pair.client.events().contains(&expected));
+    }
 }
 
 #[test]
