@@ -1605,7 +1605,8 @@ nacre_status nacre_engine_ref(struct nacre_engine *engine);
 void nacre_engine_free(struct nacre_engine *engine);
 
 /**
- * Closes what is open, orderly, and waits until the engine's threads are gone. The handle has to be freed all the same.
+ * Closes what is open, orderly, and waits until the engine's threads are gone. The handle has to be freed all the same;
+ * of the default engine (NULL) nothing is left, and its next use makes another.
  *
  * NACRE_ERR_AGAIN: the time ran out and the end goes on.
  */
@@ -2444,8 +2445,8 @@ nacre_status nacre_transport_event_fd(struct nacre_transport *transport,
 /**
  * Waits until an operation has ended, and takes its event; `event` as for nacre_transport_next_event.
  *
- * NACRE_OK: it has ended, and `event->status` says how. NACRE_ERR_AGAIN: the time ran out. NACRE_ERR_NOT_FOUND: no such
- * operation is under way, or its event was taken.
+ * NACRE_OK: it has ended, and `event->status` says how; each thread that waits for it gets this. NACRE_ERR_AGAIN: the time
+ * ran out. NACRE_ERR_NOT_FOUND: no such operation is under way, or its event was taken.
  */
 nacre_status nacre_transport_wait(struct nacre_transport *transport,
                                   uint64_t op,

@@ -150,7 +150,7 @@ pub(super) fn system(text: &str, error: &io::Error) -> Error {
     Error::Io(Box::new(SystemFailure { text: text.into(), errno: error.raw_os_error().unwrap_or(0), address: None }))
 }
 
-static DEFAULT: Slot<Arc<Engine>> = Slot::empty();
+static DEFAULT: Slot<Engine> = Slot::empty();
 const SPARE_SIGNALS: usize = 64;
 
 impl Engine {
@@ -224,28 +224,40 @@ impl Engine {
     /// The process-wide engine, one I/O thread, made at first use (and anew in a forked child, and after its close).
     pub fn default_engine() -> Result<Arc<Self>> {
         loop {
-            let known = DEFAULT.get();
-            if let Some(engine) = known.filter(|engine| engine.check().is_ok() && !engine.is_closing()) {
-                return Ok(Arc::clone(engine));
-            }
+            let known = match DEFAULT.get() {
+                Some(engine) if engine.check().is_ok() && !engine.is_closing() => return Ok(engine),
+                known => known,
+            };
             let fresh = Self::new(EngineOptions::default())?;
-            if DEFAULT.replace(known, Arc::clone(&fresh)) {
+            if DEFAULT.replace(known.as_ref(), Some(Arc::clone(&fresh))) {
+                if let Some(foreign) = known.filter(|engine| engine.check().is_err()) {
+                    // What another thread may have left half done is never touched again.
+                    foreign.atfork();
+                    std::mem::forget(foreign);
+                }
                 return Ok(fresh);
             }
         }
     }
 
+    /// `close` of the default engine, where there is one. Afterwards nothing is left of it.
+    pub fn close_default(timeout: Timeout) -> Result<()> {
+        let Some(engine) = DEFAULT.get() else { return Ok(()) };
+        if engine.check().is_err() {
+            return Ok(());
+        }
+        engine.close(timeout)?;
+        DEFAULT.replace(Some(&engine), None);
+        Ok(())
+    }
+
     /// `wake` of the default engine, where there is one; async-signal-safe too.
     pub fn wake_default() {
-        if let Some(engine) = DEFAULT.get() {
-            let _ = engine.wake();
-        }
+        DEFAULT.with(|engine| engine.map(Self::wake));
     }
     /// `atfork` of the default engine of the process before, where there was one.
     pub fn atfork_default() {
-        if let Some(engine) = DEFAULT.get().filter(|engine| engine.check().is_err()) {
-            engine.atfork();
-        }
+        DEFAULT.with(|engine| engine.filter(|engine| engine.check().is_err()).map(Self::atfork));
     }
 
     /// `Forked` in another process than its own: one load, before any lock.

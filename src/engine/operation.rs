@@ -115,6 +115,15 @@ impl Operations {
     pub fn get(&mut self, op: OperationId) -> Option<&mut Operation> {
         self.table.get_mut(&op)
     }
+    /// Its end was told to one who asked; it stays while other threads wait for it.
+    pub fn taken(&mut self, op: OperationId) {
+        if let Some(operation) = self.table.get_mut(&op) {
+            operation.waiting = operation.waiting.saturating_sub(1);
+            if operation.waiting == 0 {
+                self.table.remove(&op);
+            }
+        }
+    }
     pub fn remove(&mut self, op: OperationId) -> Option<Operation> {
         self.table.remove(&op)
     }

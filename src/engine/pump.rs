@@ -183,7 +183,7 @@ impl Locked<'_> {
         }
         let over = self.linger.is_some_and(|linger| linger <= now);
         let unattended = self.released && !self.transport.engine().is_threaded();
-        if self.output_length() > 0 && !over && !unattended {
+        if self.output_length() > 0 && !over && !unattended && !self.peer_is_dead() {
             return;
         }
         if self.stream.polled.is_some() {
@@ -194,6 +194,11 @@ impl Locked<'_> {
             return;
         }
         self.tear_down();
+    }
+
+    /// It said that it is gone, or gave no sign of life in time: what the kernel does not take now nobody will read.
+    fn peer_is_dead(&self) -> bool {
+        self.stream.ended || matches!(self.ended, Some(Error::Timeout(_) | Error::Io(_)))
     }
 
     fn tear_down(&mut self) {

@@ -106,11 +106,15 @@ pub unsafe extern "C" fn nacre_engine_free(engine: *mut nacre_engine) {
     unsafe { free(engine, |engine| engine.release()) };
 }
 
-/// Closes what is open, orderly, and waits until the engine's threads are gone. The handle has to be freed all the same.
+/// Closes what is open, orderly, and waits until the engine's threads are gone. The handle has to be freed all the same;
+/// of the default engine (NULL) nothing is left, and its next use makes another.
 ///
 /// NACRE_ERR_AGAIN: the time ran out and the end goes on.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nacre_engine_close(engine: *mut nacre_engine, timeout_ms: i32) -> nacre_status {
+    if engine.is_null() {
+        return guarded(|| Engine::close_default(Timeout::from_ms(timeout_ms)?));
+    }
     unsafe { on_engine(engine, |engine| engine.close(Timeout::from_ms(timeout_ms)?)) }
 }
 

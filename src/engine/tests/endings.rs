@@ -279,3 +279,46 @@ fn verbs_in_the_wrong_state() {
         assert!(matches!(Timeout::from_ms(-2), Err(Error::Argument(_))));
     });
 }
+
+/// A peer that takes nothing, and whose socket is full before the first byte of ours.
+fn deaf(engine: &Arc<Engine>) -> (Arc<Transport>, UnixStream) {
+    let (mut one, two) = UnixStream::pair().unwrap();
+    one.set_nonblocking(true).unwrap();
+    while one.write(&[0; 4096]).is_ok() {}
+    (Transport::from_fd(engine, one.into_raw_fd()).unwrap(), two)
+}
+
+#[test]
+fn nobody_waits_for_a_dead_peer_to_take_what_is_left() {
+    let ends = |what: &str, end: &dyn Fn(&Arc<Transport>, &UnixStream)| {
+        let engine = engine(1);
+        engine.set_limit(Limit::Handshake, 50).unwrap();
+        let (client, peer) = deaf(&engine);
+        let started = client.start_client(Timeout::NONE, false);
+        assert!(matches!(started.result, Err(Error::Again)));
+        end(&client, &peer);
+        let begun = Instant::now();
+        engine.close(LONG).unwrap();
+        let took = begun.elapsed();
+        client.release();
+        engine.release();
+        (what.to_owned(), took)
+    };
+    let ended = |client: &Arc<Transport>| {
+        assert!(client.accept(LONG).is_err());
+        assert!(!client.is_active());
+    };
+    let quickly = [
+        ends("it has said that it sends nothing more", &|client, peer| {
+            peer.shutdown(std::net::Shutdown::Write).unwrap();
+            ended(client);
+        }),
+        ends("it has given no sign of life in time", &|client, _| ended(client)),
+    ];
+    for (what, took) in quickly {
+        assert!(took < Duration::from_secs(1), "{what}: {took:?}");
+    }
+    // One that only does not read is given its time.
+    let (what, took) = ends("it lives", &|client, _| client.disconnect(11, "bye").unwrap());
+    assert!(took > Duration::from_secs(1), "{what}: {took:?}");
+}

@@ -278,3 +278,44 @@ fn the_engine_descriptor_tells_of_work() {
     pair.engine.dispatch(Timeout::NONE).unwrap();
     channel.unwrap().release();
 }
+
+#[test]
+fn each_thread_that_waits_for_an_operation_gets_its_end() {
+    in_both_modes(|threads| {
+        let kept = Arc::new(std::sync::Mutex::new(None));
+        let keeper = Arc::clone(&kept);
+        let host = Host::with(move |_, ticket| {
+            matches!(ticket.question(), Question::GlobalRequest { .. }).then(|| {
+                *keeper.lock().unwrap() = Some(Arc::clone(ticket));
+                Decision::Defer
+            })
+        });
+        let pair = Pair::connected(threads, host);
+        for answered in [true, false] {
+            let asked = pair.client.global_request("yes@example", &[], true, Timeout::NONE, true);
+            assert!(matches!(asked.result, Err(Error::Again)));
+            let events = std::thread::scope(|scope| {
+                let waits: Vec<_> = (0..3).map(|_| scope.spawn(|| pair.client.wait(asked.op, LONG))).collect();
+                let impatient = pair.client.wait(asked.op, Timeout::after(Duration::from_millis(40)));
+                assert!(matches!(impatient, Err(Error::Again)));
+                if answered {
+                    let ticket = kept.lock().unwrap().take().unwrap();
+                    ticket.answer(Answer::Bytes(vec![1, 2, 3])).unwrap();
+                } else {
+                    pair.client.cancel(asked.op).unwrap();
+                }
+                waits.into_iter().map(|wait| wait.join().unwrap().unwrap()).collect::<Vec<_>>()
+            });
+            for event in events {
+                assert_eq!(event.op, asked.op);
+                if answered {
+                    assert!(matches!(&event.payload, Payload::Message(data) if data == &[1, 2, 3]));
+                } else {
+                    assert!(matches!(event.status, Some(Error::Cancelled)));
+                }
+            }
+            assert!(matches!(pair.client.wait(asked.op, Timeout::NONE), Err(Error::NotFound(_))));
+            assert!(pair.client.next_event().is_err());
+        }
+    });
+}

@@ -287,6 +287,7 @@ impl Transport {
     }
 
     /// Waits for one operation; the event is what `next_event` would have given, its `status` how the operation ended.
+    /// Every thread that waits for it gets its end.
     pub fn wait(self: &Arc<Self>, op: OperationId, timeout: Timeout) -> Result<Event> {
         self.engine().check()?;
         let mut locked = self.lock();
@@ -397,16 +398,16 @@ impl Locked<'_> {
         let Some(operation) = self.operations.get(op) else {
             return Some(Err(Error::Cancelled));
         };
-        operation.done.as_ref()?;
-        let operation = self.operations.remove(op)?;
-        let result = operation.done?;
+        let (wanted, channel) = (operation.wanted, operation.kind.channel());
+        let result = operation.done.clone()?;
+        self.operations.taken(op);
         if let Err(error) = &result {
-            if operation.wanted {
+            if wanted {
                 self.operations.keep_error(op, error.clone());
             }
             // Also the transport's when it is a channel's: one that failed to open has no handle to take it from.
             self.last_error = Some(error.clone());
-            if let Some(entry) = operation.kind.channel().and_then(|id| self.channels.get_mut(&id)) {
+            if let Some(entry) = channel.and_then(|id| self.channels.get_mut(&id)) {
                 entry.last_error = Some(error.clone());
             }
         }
@@ -417,7 +418,7 @@ impl Locked<'_> {
     fn stop_waiting(&mut self, op: OperationId, otherwise: Error) -> Result<Reply> {
         if let Some(operation) = self.operations.get(op) {
             operation.waiting = operation.waiting.saturating_sub(1);
-            if !operation.wanted && !operation.kind.goes_on_unwanted() {
+            if operation.waiting == 0 && !operation.wanted && !operation.kind.goes_on_unwanted() {
                 self.operations.remove(op);
             }
         }
@@ -489,11 +490,13 @@ impl Locked<'_> {
         };
         match queued {
             Queued::Operation(op) => {
-                let operation = self.operations.remove(op)?;
-                event.kind = operation.kind.event();
+                let operation = self.operations.get(op)?;
+                let (kind, channel, done) = (operation.kind.event(), operation.kind.channel(), operation.done.clone());
+                self.operations.taken(op);
+                event.kind = kind;
                 event.op = op;
-                event.channel = operation.kind.channel().and_then(|id| self.handle(id));
-                match operation.done? {
+                event.channel = channel.and_then(|id| self.handle(id));
+                match done? {
                     Ok(reply) => {
                         event.value = reply.value;
                         event.payload = reply.message.map_or(Payload::None, Payload::Message);

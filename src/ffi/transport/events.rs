@@ -36,8 +36,8 @@ pub unsafe extern "C" fn nacre_transport_event_fd(transport: *mut nacre_transpor
 
 /// Waits until an operation has ended, and takes its event; `event` as for nacre_transport_next_event.
 ///
-/// NACRE_OK: it has ended, and `event->status` says how. NACRE_ERR_AGAIN: the time ran out. NACRE_ERR_NOT_FOUND: no such
-/// operation is under way, or its event was taken.
+/// NACRE_OK: it has ended, and `event->status` says how; each thread that waits for it gets this. NACRE_ERR_AGAIN: the time
+/// ran out. NACRE_ERR_NOT_FOUND: no such operation is under way, or its event was taken.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nacre_transport_wait(
     transport: *mut nacre_transport,
