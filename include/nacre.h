@@ -2090,7 +2090,7 @@ nacre_status nacre_ticket_text(const struct nacre_ticket *ticket,
 nacre_status nacre_ticket_echo(const struct nacre_ticket *ticket, size_t index, int32_t *echo);
 
 /**
- * NACRE_QUESTION_CHANNEL_REQUEST: a NACRE_REQUEST_* value, and whether the peer wants a reply (may be NULL).
+ * NACRE_QUESTION_CHANNEL_REQUEST: a NACRE_REQUEST_* value; `want_reply` (may be NULL): 1 or 0.
  */
 nacre_status nacre_ticket_request(const struct nacre_ticket *ticket, nacre_request_kind *kind, int32_t *want_reply);
 

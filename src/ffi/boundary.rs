@@ -86,7 +86,12 @@ pub fn on_object<H: Handle>(object: &Arc<H::Object>, body: impl FnOnce(&Arc<H::O
 fn is_of_the_call(error: &Error) -> bool {
     matches!(
         error,
-        Error::Argument(_) | Error::Algorithm(_) | Error::State(_) | Error::Unsupported(_) | Error::Limit(_)
+        Error::Argument(_)
+            | Error::Algorithm(_)
+            | Error::State(_)
+            | Error::Unsupported(_)
+            | Error::Limit(_)
+            | Error::Io(_)
     )
 }
 

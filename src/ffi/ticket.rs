@@ -363,7 +363,7 @@ pub unsafe extern "C" fn nacre_ticket_echo(ticket: *const nacre_ticket, index: u
     }
 }
 
-/// NACRE_QUESTION_CHANNEL_REQUEST: a NACRE_REQUEST_* value, and whether the peer wants a reply (may be NULL).
+/// NACRE_QUESTION_CHANNEL_REQUEST: a NACRE_REQUEST_* value; `want_reply` (may be NULL): 1 or 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nacre_ticket_request(
     ticket: *const nacre_ticket,

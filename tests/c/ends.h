@@ -29,7 +29,8 @@
         test_step = #step;                                                                                             \
         int64_t begun_ = now_ms();                                                                                     \
         step();                                                                                                        \
-        if (getenv("NACRE_TEST_VERBOSE")) fprintf(stderr, "%-36s %6lld ms\n", #step, (long long)(now_ms() - begun_));  \
+        if (getenv("NACRE_TEST_VERBOSE"))                                                                              \
+            fprintf(stderr, "%-36s %6lld ms, %d descriptors\n", #step, (long long)(now_ms() - begun_), descriptors());  \
     } while (0)
 
 UNUSED static int current_thread(void)

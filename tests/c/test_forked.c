@@ -626,7 +626,6 @@ int main(int argc, char **argv)
     RUN(adopted);
     RUN(a_process_for_each);
     EVENTUALLY(threads() == tasks);
-    /* The default engine, closed, stays for the process with a handful of descriptors. */
-    EVENTUALLY(descriptors() <= fds + 5);
+    EVENTUALLY(descriptors() == fds);
     return 0;
 }

@@ -454,11 +454,13 @@ static void operations_under_way(void)
         static char step[64];
         nacre_engine *engine = new_engine();
         nacre_server_callbacks callbacks = plain_server();
-        nacre_ticket *ticket = NULL;
+        /* The callback may still run when the transport is freed, until the engine has ended. */
+        static nacre_ticket *ticket;
         nacre_channel *channel = NULL;
         nacre_transport *dialing = NULL;
         nacre_event event = NACRE_INIT(nacre_event);
         uint64_t op = 0, rekey = 0;
+        ticket = NULL;
         snprintf(step, sizeof step, "operations_under_way %d", variant);
         test_step = step;
         callbacks.channel_open = defer_channel;
@@ -475,8 +477,9 @@ static void operations_under_way(void)
                 EXPECT(nacre_transport_wait(both.client, op, 0, &event), NACRE_ERR_NOT_FOUND);
                 OK(nacre_transport_wait(both.client, rekey, SOON, &event));
                 OK(event.status);
-                if (ticket != NULL) {
-                    nacre_status status = nacre_ticket_answer(ticket, NACRE_ACCEPT);
+                nacre_ticket *asked = __atomic_load_n(&ticket, __ATOMIC_ACQUIRE);
+                if (asked != NULL) {
+                    nacre_status status = nacre_ticket_answer(asked, NACRE_ACCEPT);
                     CHECK(status == NACRE_OK || status == NACRE_ERR_CLOSED);
                 }
                 OK(nacre_transport_rekey(both.client, SOON, NULL));
@@ -487,7 +490,6 @@ static void operations_under_way(void)
                 nacre_channel_free(channel);
             }
             nacre_transport_free(both.server);
-            nacre_ticket_free(ticket);
         } else if (variant == 4) {
             /* A login that nobody answers. */
             int fds[2];
@@ -509,6 +511,7 @@ static void operations_under_way(void)
             nacre_transport_free(dialing);
         }
         end_engine(engine);
+        nacre_ticket_free(__atomic_load_n(&ticket, __ATOMIC_ACQUIRE));
     }
 }
 

@@ -562,7 +562,8 @@ static void nothing_is_lost(void)
     static unsigned char sent[BYTES], got[BYTES];
     size_t written = 0, done = 0, n = 0;
     open_both(both, &near_end, &far_end);
-    CHECK(pthread_create(&echo, NULL, read_one, &(reader){far_end, 0, 0, 0}) == 0);
+    reader first = {far_end, 0, 0, 0};
+    CHECK(pthread_create(&echo, NULL, read_one, &first) == 0);
     OK(nacre_channel_write(near_end, "z", 1, SOON, &n));
     pthread_join(echo, NULL);
     pattern(sent, sizeof sent, 0, 9);

@@ -2,28 +2,36 @@
 
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
-/// Readers are inside for a few instructions. One that was inside at a `fork` never leaves in the child: whoever waits for
-/// it there keeps the value for good instead.
-const PATIENCE: Duration = Duration::from_millis(100);
+use super::process;
 
 pub struct Slot<T> {
     /// Of an `Arc` that is the slot's own.
     pointer: AtomicPtr<T>,
-    /// Threads that look at the value without a count of their own.
-    readers: AtomicUsize,
+    /// How many threads look at the value without a count of their own, and above that of which process they are: those
+    /// that were inside at a `fork` never leave in the child.
+    readers: AtomicU64,
+}
+
+/// The bits that count readers.
+const COUNT: u64 = u32::MAX as u64;
+
+/// The other bits, for this process.
+fn this_process() -> u64 {
+    process::token() << 32
 }
 
 impl<T: Send + Sync + 'static> Slot<T> {
     pub const fn empty() -> Self {
-        Self { pointer: AtomicPtr::new(ptr::null_mut()), readers: AtomicUsize::new(0) }
+        Self { pointer: AtomicPtr::new(ptr::null_mut()), readers: AtomicU64::new(0) }
     }
 
     /// Looks at the value. `body` takes and gives back no count, so that it may run in a signal handler.
     pub fn with<R>(&self, body: impl FnOnce(Option<&T>) -> R) -> R {
-        self.readers.fetch_add(1, Ordering::SeqCst);
+        let here = this_process();
+        let enter = |readers| Some(if readers & !COUNT == here { readers + 1 } else { here + 1 });
+        let _ = self.readers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, enter);
         // SAFETY: whoever takes this pointer out waits for the readers before the slot's count goes.
         let result = body(unsafe { self.pointer.load(Ordering::SeqCst).as_ref() });
         self.readers.fetch_sub(1, Ordering::SeqCst);
@@ -54,20 +62,15 @@ impl<T: Send + Sync + 'static> Slot<T> {
             drop((!fresh.is_null()).then(|| unsafe { Arc::from_raw(fresh) }));
             return false;
         }
-        if !known.is_null() && self.readers_have_left() {
+        if !known.is_null() {
+            // They are inside for a few instructions.
+            let here = this_process();
+            let are_inside = |readers: u64| readers & !COUNT == here && readers != here;
+            while are_inside(self.readers.load(Ordering::SeqCst)) {
+                std::thread::yield_now();
+            }
             // SAFETY: the slot's own count, which nobody can reach through the slot any more.
             drop(unsafe { Arc::from_raw(known) });
-        }
-        true
-    }
-
-    fn readers_have_left(&self) -> bool {
-        let end = Instant::now() + PATIENCE;
-        while self.readers.load(Ordering::SeqCst) != 0 {
-            if Instant::now() > end {
-                return false;
-            }
-            std::thread::yield_now();
         }
         true
     }

@@ -12,7 +12,7 @@ pub(in crate::ffi) use open::truth;
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
-use super::boundary::{Handle, free, give, of, on, quietly, reference};
+use super::boundary::{Handle, free, give, of, on, quietly, reference, share_optional};
 use super::engine::{engine_or_default, nacre_engine};
 use super::error::{making, nacre_error, put_error};
 use super::status::nacre_status;
@@ -62,6 +62,9 @@ pub unsafe extern "C" fn nacre_transport_from_fd(
     unsafe {
         making(err, || {
             set(transport, std::ptr::null_mut())?;
+            if let Some(engine) = share_optional(engine)? {
+                engine.check()?;
+            }
             if fd < 0 {
                 return Err(Error::argument(format!("{fd} is no descriptor")));
             }
