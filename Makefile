@@ -3,7 +3,8 @@ BUILD := build
 JOBS  := $(shell nproc 2>/dev/null || echo 2)
 CARGO := cargo
 
-.PHONY: all demo test test-full bench fuzz fmt lint header readme clean packages
+.PHONY: all demo test test-full test-teeth test-bites test-valgrind test-address test-thread
+.PHONY: bench fuzz fmt lint header readme clean packages
 
 all: packages
 	@cmake -S . -B $(BUILD) >$(BUILD).log 2>&1 || { cat $(BUILD).log; rm -f $(BUILD).log; exit 1; }
@@ -21,10 +22,28 @@ test: all lint
 	cd fuzz && $(CARGO) test --locked
 	tests/tools/exports $(BUILD)/libnacre.so.0 include/nacre.h
 	cd $(BUILD) && ctest --output-on-failure --parallel $(JOBS)
+	@tests/tools/teeth $(BUILD)
+	@tests/tools/valgrind $(BUILD) messages rekey
 
-test-full: test
+test-full: test test-valgrind test-bites test-address test-thread
 	NACRE_TEST_FULL=1 $(CARGO) test --locked
 	cd fuzz && NACRE_TEST_FULL=1 $(CARGO) test --locked
+	cd $(BUILD) && NACRE_TEST_FULL=1 ctest --output-on-failure --parallel $(JOBS)
+
+# Against a library that does nothing every C test fails; and every exported name is used by one.
+test-teeth: all
+	@tests/tools/teeth $(BUILD)
+
+# One function at a time does nothing: some C test notices.
+test-bites: all
+	@tests/tools/bites $(BUILD)
+
+test-valgrind: all
+	@tests/tools/valgrind $(BUILD)
+
+# The C tests with a sanitizer over the Rust code, aws-lc and the tests, in build folders of their own.
+test-address test-thread: test-%: packages
+	@tests/tools/sanitized $* $(BUILD)/$*
 
 bench: all
 	@benches/round $(BUILD)

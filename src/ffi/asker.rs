@@ -238,7 +238,7 @@ impl Asker for Callbacks {
                 if let Some(banner) = self.table.banner {
                     let banner = unsafe { super::text::optional_text(banner(userdata, of)) };
                     // It fails when the connection is gone meanwhile, which others tell.
-                    let _ = banner.map(|text| transport.send_banner(text));
+                    let _ = banner.map(|text| text.map(|text| transport.send_banner(text)));
                 }
             }
             Notice::Authenticated { user, .. } => {

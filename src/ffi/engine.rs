@@ -81,7 +81,7 @@ pub unsafe extern "C" fn nacre_engine_new(
             if given.callback_threads != 0 {
                 made.callback_threads = given.callback_threads;
             }
-            if let Some(name) = optional_text(given.thread_name) {
+            if let Some(name) = optional_text(given.thread_name)? {
                 made.thread_name = String::from_utf8_lossy(name).into_owned();
             }
             made.stack_size = given.stack_size;

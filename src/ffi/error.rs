@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::boundary::{Handle, free, give, guarded, of, on};
 use super::status::{NACRE_ERR_ARGUMENT, nacre_status, status_of};
 use super::text::{put_text, set};
-use crate::error::{Error, HostKeyVerdict, Result};
+use crate::error::{Error, HostKeyVerdict, Result, clean};
 
 /// One failure, with everything that is known of it: a copy that depends on no other handle. It does not change, so any
 /// number of threads may read it. A getter whose field this failure does not have gives NACRE_ERR_NOT_FOUND.
@@ -87,7 +87,7 @@ pub unsafe extern "C" fn nacre_error_text(
     cap: usize,
     needed: *mut usize,
 ) -> nacre_status {
-    unsafe { on(err, |error| put_text(error.to_string().as_bytes(), buf, cap, needed)) }
+    unsafe { put_field(err, |error| Some(error.to_string()), buf, cap, needed) }
 }
 
 /// NACRE_ERR_NEGOTIATION: what the two sides have nothing in common of, such as "cipher client to server".
@@ -284,9 +284,14 @@ unsafe fn put_field(
     cap: usize,
     needed: *mut usize,
 ) -> nacre_status {
-    unsafe { on(err, |error| put_text(field(error).ok_or_else(missing)?.as_bytes(), buf, cap, needed)) }
+    // Cleaned where it was made; here so that no text gets by that was forgotten there.
+    let cleaned = |error: &Error| field(error).map(|text| clean(text.as_bytes(), usize::MAX)).ok_or_else(missing);
+    unsafe { on(err, |error| put_text(cleaned(error)?.as_bytes(), buf, cap, needed)) }
 }
 
 unsafe fn set_field<T>(err: *const nacre_error, field: impl FnOnce(&Error) -> Option<T>, out: *mut T) -> nacre_status {
     unsafe { on(err, |error| set(out, field(error).ok_or_else(missing)?)) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::boundary::{Handle, free, give, of, on, reference, share};
 use super::error::{making, nacre_error};
 use super::status::nacre_status;
-use super::text::{bytes, name, optional_secret, optional_text, put_bytes, put_text, set, text, wanted};
+use super::text::{bytes, name, optional_secret, optional_text, piece, put_bytes, put_text, set, text, wanted};
 use crate::error::{Error, Result, SystemFailure};
 use crate::keys::{KeyType, PrivateKey, PublicKey};
 
@@ -96,7 +96,7 @@ pub unsafe extern "C" fn nacre_key_load_file(
             set(key, std::ptr::null_mut())?;
             let path = Path::new(OsStr::from_bytes(text(path, "the path")?));
             let content = read_file(path).map_err(|error| system_error(&error, path))?;
-            set(key, give(Arc::new(parse(&content, optional_secret(passphrase))?)))
+            set(key, give(Arc::new(parse(&content, optional_secret(passphrase)?)?)))
         })
     }
 }
@@ -113,7 +113,7 @@ pub unsafe extern "C" fn nacre_key_load_memory(
     unsafe {
         making(err, || {
             set(key, std::ptr::null_mut())?;
-            set(key, give(Arc::new(parse(bytes(data, len)?, optional_secret(passphrase))?)))
+            set(key, give(Arc::new(parse(piece(data, len)?, optional_secret(passphrase)?)?)))
         })
     }
 }
@@ -129,7 +129,7 @@ pub unsafe extern "C" fn nacre_key_from_blob(
     unsafe {
         making(err, || {
             set(key, std::ptr::null_mut())?;
-            set(key, give(Arc::new(Key::from(PublicKey::from_blob(bytes(blob, len)?)?))))
+            set(key, give(Arc::new(Key::from(PublicKey::from_blob(piece(blob, len)?)?))))
         })
     }
 }
@@ -154,7 +154,7 @@ pub unsafe extern "C" fn nacre_key_generate(
                 NACRE_KEY_RSA => KeyType::Rsa,
                 _ => return Err(Error::argument(format!("{kind} is no kind of key"))),
             };
-            let comment = String::from_utf8_lossy(optional_text(comment).unwrap_or_default()).into_owned();
+            let comment = String::from_utf8_lossy(optional_text(comment)?.unwrap_or_default()).into_owned();
             let made = PrivateKey::generate(kind, bits)?.with_comment(&comment);
             set(key, give(Arc::new(Key::from(Arc::new(made)))))
         })
@@ -320,7 +320,7 @@ pub unsafe extern "C" fn nacre_key_save(
             if format != NACRE_KEY_OPENSSH {
                 return Err(Error::argument(format!("{format} is no format of a key file")));
             }
-            let passphrase = optional_secret(passphrase);
+            let passphrase = optional_secret(passphrase)?;
             let content = key.private()?.to_openssh(passphrase.as_ref().map(|secret| secret.as_slice()), 0)?;
             write_file(path, content.as_bytes()).map_err(|error| system_error(&error, path))
         })

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::boundary::{Handle, free, give, guarded, on};
 use super::status::nacre_status;
-use super::text::{bytes, name, put_bytes, put_text, set, wanted};
+use super::text::{name, piece, put_bytes, put_text, set, wanted};
 use crate::error::{Error, Result};
 use crate::wire::{Reader, put_boolean, put_mpint, put_name_list, put_string, put_u32, put_u64};
 
@@ -114,7 +114,7 @@ pub unsafe extern "C" fn nacre_message_add_string(
 ) -> nacre_status {
     unsafe {
         on(message, |message| {
-            let data = of_bounded_length(bytes(data, len)?)?;
+            let data = piece(data, len)?;
             message.add(len + 4, |out| put_string(out, data))
         })
     }
@@ -129,7 +129,7 @@ pub unsafe extern "C" fn nacre_message_add_mpint(
 ) -> nacre_status {
     unsafe {
         on(message, |message| {
-            let magnitude = of_bounded_length(bytes(magnitude, len)?)?;
+            let magnitude = piece(magnitude, len)?;
             message.add(len + 5, |out| put_mpint(out, magnitude))
         })
     }
@@ -158,7 +158,7 @@ pub unsafe extern "C" fn nacre_message_add_bytes(
 ) -> nacre_status {
     unsafe {
         on(message, |message| {
-            let data = of_bounded_length(bytes(data, len)?)?;
+            let data = piece(data, len)?;
             message.add(len, |out| out.extend_from_slice(data))
         })
     }
@@ -276,8 +276,4 @@ pub unsafe extern "C" fn nacre_message_bytes(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nacre_message_free(message: *mut nacre_message) {
     unsafe { free(message, |_| {}) };
-}
-
-fn of_bounded_length(data: &[u8]) -> Result<&[u8]> {
-    if data.len() > 1 << 30 { Err(Error::limit("no message is so long")) } else { Ok(data) }
 }

@@ -6,18 +6,32 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 
+/// More than any text, key file or message has. What is longer is refused before it is copied, and long before a length
+/// would not fit into 32 bits; the sessions' own limits are lower.
+const LONGEST: usize = 16 << 20;
+
+fn of_bounded_length(bytes: &[u8]) -> Result<&[u8]> {
+    if bytes.len() > LONGEST { Err(Error::argument(format!("longer than {LONGEST} bytes"))) } else { Ok(bytes) }
+}
+
 /// What a NUL-terminated string holds; any bytes.
 pub unsafe fn text<'a>(string: *const c_char, what: &str) -> Result<&'a [u8]> {
-    unsafe { optional_text(string) }.ok_or_else(|| Error::argument(format!("{what} is NULL")))
+    unsafe { optional_text(string) }?.ok_or_else(|| Error::argument(format!("{what} is NULL")))
 }
 
-pub unsafe fn optional_text<'a>(string: *const c_char) -> Option<&'a [u8]> {
+pub unsafe fn optional_text<'a>(string: *const c_char) -> Result<Option<&'a [u8]>> {
     // SAFETY: a string that is not NULL ends with NUL, and lives until the call returns.
-    (!string.is_null()).then(|| unsafe { CStr::from_ptr(string) }.to_bytes())
+    let text = (!string.is_null()).then(|| unsafe { CStr::from_ptr(string) }.to_bytes());
+    text.map(of_bounded_length).transpose()
 }
 
-pub unsafe fn optional_secret(string: *const c_char) -> Option<Zeroizing<Vec<u8>>> {
-    unsafe { optional_text(string) }.map(|bytes| Zeroizing::new(bytes.to_vec()))
+pub unsafe fn optional_secret(string: *const c_char) -> Result<Option<Zeroizing<Vec<u8>>>> {
+    Ok(unsafe { optional_text(string) }?.map(|bytes| Zeroizing::new(bytes.to_vec())))
+}
+
+/// What is kept or sent as one piece.
+pub unsafe fn piece<'a>(data: *const c_void, length: usize) -> Result<&'a [u8]> {
+    unsafe { bytes(data, length) }.and_then(of_bounded_length)
 }
 
 /// A name of the protocol, an address or another text of ours: has to be UTF-8.

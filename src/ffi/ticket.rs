@@ -11,7 +11,7 @@ use super::channel::nacre_channel;
 use super::error::{nacre_verdict, verdict_of};
 use super::key::{Key, nacre_key, put_key};
 use super::status::nacre_status;
-use super::text::{bytes, name, put_bytes, put_text, set, text, texts, wanted};
+use super::text::{bytes, name, piece, put_bytes, put_text, set, text, texts, wanted};
 use super::transport::nacre_transport;
 use crate::engine::{Answer, ChannelRequest, Decision, Question, ServerQuestion, Ticket};
 use crate::error::Error;
@@ -454,7 +454,7 @@ pub unsafe extern "C" fn nacre_ticket_answer_bytes(
 ) -> nacre_status {
     unsafe {
         on(ticket, |ticket| match ticket.question() {
-            Question::GlobalRequest { .. } => ticket.answer(Answer::Bytes(bytes(data, len)?.to_vec())),
+            Question::GlobalRequest { .. } => ticket.answer(Answer::Bytes(piece(data, len)?.to_vec())),
             _ => Err(unfitting()),
         })
     }
@@ -489,13 +489,13 @@ pub unsafe extern "C" fn nacre_ticket_answer_prompts(
             let prompts = texts(prompts, count)?;
             let echo = bytes(echo.cast(), count * size_of::<i32>())?.chunks_exact(size_of::<i32>());
             let echo = echo.map(|value| value.iter().any(|byte| *byte != 0));
-            let copy = |string| super::text::optional_text(string).unwrap_or_default().to_vec();
+            let copy = |string| super::text::optional_text(string).map(|text| text.unwrap_or_default().to_vec());
             match ticket.question() {
                 Question::Server(
                     ServerQuestion::InteractiveStart { .. } | ServerQuestion::InteractiveAnswers { .. },
                 ) => ticket.answer(Answer::Prompts {
-                    name: copy(name),
-                    instruction: copy(instruction),
+                    name: copy(name)?,
+                    instruction: copy(instruction)?,
                     prompts: prompts.into_iter().map(<[u8]>::to_vec).zip(echo).collect(),
                 }),
                 _ => Err(unfitting()),

@@ -6,16 +6,15 @@ pub mod messages;
 mod name_list;
 mod reader;
 pub mod table;
-mod text;
 mod writer;
 
+pub use crate::error::clean;
 pub use copying::{append, copy_front};
 pub use field::{Field, Rest};
 pub use messages::Message;
 pub use name_list::{NameList, check_name};
 pub use reader::Reader;
 pub use table::{Legality, Phase, Role};
-pub use text::clean;
 pub use writer::{Writer, put_boolean, put_mpint, put_name_list, put_string, put_u32, put_u64};
 
 use crate::error::Result;

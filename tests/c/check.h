@@ -105,6 +105,12 @@ static void *do_nothing(void *argument)
     return argument;
 }
 
+/* make test-full. */
+UNUSED static int is_long_run(void)
+{
+    return getenv("NACRE_TEST_FULL") != NULL;
+}
+
 UNUSED static void begin(int argc, char **argv)
 {
     pthread_t first;

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::ffi::boundary::on;
 use crate::ffi::status::nacre_status;
 use crate::ffi::structs::{check_out, public_struct, write};
-use crate::ffi::text::{bytes, name, optional_text, put, put_text, text};
+use crate::ffi::text::{name, optional_text, piece, put, put_text, text};
 use crate::ffi::transport::{begun, truth};
 use crate::wire::Writer;
 
@@ -86,7 +86,7 @@ pub unsafe extern "C" fn nacre_channel_pty(
     op: *mut u64,
 ) -> nacre_status {
     let data = || {
-        let (term, modes) = unsafe { (text(term, "the terminal")?, bytes(modes, modes_len)?) };
+        let (term, modes) = unsafe { (text(term, "the terminal")?, piece(modes, modes_len)?) };
         // TTY_OP_END
         let modes = if modes.is_empty() { &[0][..] } else { modes };
         let sizes = [columns, rows, width_pixels, height_pixels];
@@ -158,7 +158,7 @@ pub unsafe extern "C" fn nacre_channel_send_exit_signal(
 ) -> nacre_status {
     let data = || {
         let signal = unsafe { name(signal, "the signal")? };
-        let message = unsafe { optional_text(message) }.unwrap_or_default();
+        let message = unsafe { optional_text(message) }?.unwrap_or_default();
         Ok(Writer::new().string(signal).boolean(truth(core_dumped)?).string(message).string("").finish())
     };
     unsafe { tell(channel, "exit-signal", data) }
@@ -184,7 +184,7 @@ pub unsafe extern "C" fn nacre_channel_request(
     unsafe {
         on(channel, |channel| {
             put(op, 0);
-            let (name, data) = (self::name(name, "the name")?, bytes(data, len)?);
+            let (name, data) = (self::name(name, "the name")?, piece(data, len)?);
             let timeout = Timeout::from_ms(timeout_ms)?;
             begun(channel.request(name, data, truth(want_reply)?, timeout, !op.is_null()), op).map(|_| ())
         })

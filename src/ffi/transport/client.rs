@@ -17,7 +17,7 @@ use crate::ffi::client::{
 use crate::ffi::key::{nacre_key, public_keys};
 use crate::ffi::status::nacre_status;
 use crate::ffi::structs::{Read, read_with_unknown};
-use crate::ffi::text::{name, optional_secret, optional_text, put, text, texts};
+use crate::ffi::text::{name, optional_secret, optional_text, put, set, text, texts};
 use crate::ffi::ticket::{nacre_decision, nacre_ticket};
 use crate::ffi::userdata::Owned;
 
@@ -122,13 +122,7 @@ pub unsafe extern "C" fn nacre_transport_refuse_trivial_auth(
     transport: *const nacre_transport,
     on: *mut i32,
 ) -> nacre_status {
-    unsafe {
-        self::on(transport, |transport| {
-            let set = transport.refuse_trivial_auth()?;
-            put(on, i32::from(set));
-            Ok(())
-        })
-    }
+    unsafe { self::on(transport, |transport| set(on, i32::from(transport.refuse_trivial_auth()?))) }
 }
 
 /// Negotiates as client. A connection negotiates once; later exchanges come by themselves or by nacre_transport_rekey.
@@ -177,9 +171,9 @@ pub unsafe extern "C" fn nacre_transport_connect(
                 policy: policy.clone()?,
                 host_key_asker: Some(Arc::clone(host_key_asker)),
                 asker: callbacks.clone()?,
-                user: optional_text(options.user).map(<[u8]>::to_vec),
+                user: optional_text(options.user)?.map(<[u8]>::to_vec),
                 key: share_optional(options.key)?.map(|key| key.private().cloned()).transpose()?,
-                password: optional_secret(options.password),
+                password: optional_secret(options.password)?,
             };
             begun(transport.connect(options, timeout, !op.is_null()), op)
         })

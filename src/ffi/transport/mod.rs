@@ -134,7 +134,7 @@ pub unsafe extern "C" fn nacre_transport_disconnect(
 ) -> nacre_status {
     unsafe {
         on(transport, |transport| {
-            let text = String::from_utf8_lossy(optional_text(text).unwrap_or_default());
+            let text = String::from_utf8_lossy(optional_text(text)?.unwrap_or_default());
             transport.disconnect(code, &text)
         })
     }

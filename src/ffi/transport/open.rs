@@ -10,7 +10,7 @@ use crate::ffi::boundary::{give, on};
 use crate::ffi::channel::nacre_channel;
 use crate::ffi::message::{Message, nacre_message};
 use crate::ffi::status::nacre_status;
-use crate::ffi::text::{bytes, name, put, set};
+use crate::ffi::text::{name, piece, put, set};
 
 /// Opens a session channel.
 ///
@@ -97,7 +97,7 @@ pub unsafe extern "C" fn nacre_transport_global_request(
             put(op, 0);
             put(reply, std::ptr::null_mut());
             let name = self::name(name, "the name")?;
-            let (data, want_reply) = (bytes(data, len)?, truth(want_reply)?);
+            let (data, want_reply) = (piece(data, len)?, truth(want_reply)?);
             let timeout = Timeout::from_ms(timeout_ms)?;
             let answer = begun(transport.global_request(name, data, want_reply, timeout, !op.is_null()), op)?;
             if let (Some(message), false) = (answer.message, reply.is_null()) {
