@@ -1,14 +1,28 @@
 //! The few operations on big numbers that aws-lc-rs does not offer, over aws-lc-sys.
 
+mod modulus;
+
+pub(super) use modulus::Modulus;
+
 use crate::error::{Error, Result};
 use aws_lc_sys as sys;
+use std::cmp::Ordering;
 use std::ptr::NonNull;
 use zeroize::Zeroizing;
 
 /// A non-negative number that is wiped when it goes.
 pub(super) struct BigNumber(NonNull<sys::BIGNUM>);
 
+// SAFETY: the number is not tied to a thread.
+unsafe impl Send for BigNumber {}
+// SAFETY: what takes `&self` only reads.
+unsafe impl Sync for BigNumber {}
+
 impl BigNumber {
+    pub fn zero() -> Result<Self> {
+        Self::from_bytes(&[])
+    }
+
     /// From big-endian bytes, with or without leading zeros.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         // SAFETY: the pointer and length describe `bytes`, which outlives the call; a null third argument
@@ -37,8 +51,8 @@ impl BigNumber {
     /// takes a time that depends on its numbers, so it is done once, when a key is loaded, and never when signing.
     pub fn modulo_predecessor_of(&self, prime: &Self) -> Result<Self> {
         let context = Context::new()?;
-        let mut modulus = Self::from_bytes(&[])?;
-        let mut remainder = Self::from_bytes(&[])?;
+        let mut modulus = Self::zero()?;
+        let mut remainder = Self::zero()?;
         let one = Self::from_bytes(&[1])?;
         // SAFETY: all numbers and the context are alive and distinct; results go to numbers that only we hold.
         let done = unsafe {
@@ -48,6 +62,60 @@ impl BigNumber {
                 && sys::BN_nnmod(remainder.as_mut_ptr(), self.as_ptr(), modulus.as_ptr(), context.0.as_ptr()) == 1
         };
         if done { Ok(remainder) } else { Err(Error::key_format("the RSA key's numbers do not fit together")) }
+    }
+
+    /// Big-endian, without leading zeros.
+    pub fn to_bytes(&self) -> Result<Zeroizing<Vec<u8>>> {
+        // SAFETY: the number is alive.
+        unsafe { Self::bytes_of(self.as_ptr()) }
+    }
+
+    pub fn bits(&self) -> u32 {
+        // SAFETY: the number is alive.
+        unsafe { sys::BN_num_bits(self.as_ptr()) }
+    }
+
+    pub fn is_odd(&self) -> bool {
+        // SAFETY: the number is alive.
+        unsafe { sys::BN_is_odd(self.as_ptr()) == 1 }
+    }
+
+    pub fn is_one(&self) -> bool {
+        // SAFETY: the number is alive.
+        unsafe { sys::BN_is_one(self.as_ptr()) == 1 }
+    }
+
+    /// In a time that depends on both numbers.
+    pub fn compare(&self, other: &Self) -> Ordering {
+        // SAFETY: both numbers are alive.
+        unsafe { sys::BN_cmp(self.as_ptr(), other.as_ptr()) }.cmp(&0)
+    }
+
+    /// `self` - 1; of zero it is an error.
+    pub fn predecessor(&self) -> Result<Self> {
+        let one = Self::from_bytes(&[1])?;
+        let mut result = Self::zero()?;
+        // SAFETY: the numbers are alive and distinct; the result goes to one that only we hold.
+        let done = unsafe {
+            sys::BN_sub(result.as_mut_ptr(), self.as_ptr(), one.as_ptr()) == 1
+                && sys::BN_is_negative(result.as_ptr()) == 0
+        };
+        if done { Ok(result) } else { Err(Error::internal("a number has no predecessor")) }
+    }
+
+    /// `self` / 2^`by`, rounded down.
+    pub fn shifted_right(&self, by: u32) -> Result<Self> {
+        let mut result = Self::zero()?;
+        let by = i32::try_from(by).map_err(|_| Error::internal("a number was shifted too far"))?;
+        // SAFETY: both numbers are alive and distinct; the result goes to one that only we hold.
+        let done = unsafe { sys::BN_rshift(result.as_mut_ptr(), self.as_ptr(), by) };
+        if done == 1 { Ok(result) } else { Err(Error::NoMemory) }
+    }
+
+    /// In a time that depends on the number.
+    pub fn is_divisible_by(&self, small: u32) -> bool {
+        // SAFETY: the number is alive; no divisor of ours is zero, which would give an error value.
+        unsafe { sys::BN_mod_word(self.as_ptr(), sys::BN_ULONG::from(small)) == 0 }
     }
 
     pub fn as_ptr(&self) -> *const sys::BIGNUM {

@@ -23,7 +23,10 @@ mod with_mac;
 pub use cipher::{CIPHERS, CipherAlgorithm, ciphers_by_preference, find_cipher, opener, sealer};
 pub use derive::derive_key;
 pub use hash::{Digest, HashAlgorithm, Hasher};
-pub use kex::{ClientExchange, KEX_ALGORITHMS, KexAlgorithm, SharedSecret, find_kex};
+pub use kex::{
+    ClientExchange, KEX_ALGORITHMS, KexAlgorithm, KexMethod, LARGEST_GROUP, ModpGroup, ModpKeyPair, OneRound,
+    SMALLEST_GROUP, SharedSecret, choose_group, find_kex, load_moduli,
+};
 pub use mac::{MACS, MacAlgorithm, find_mac};
 pub use offer::{Offer, Policy};
 pub use plain::{plain_opener, plain_sealer};

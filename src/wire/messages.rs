@@ -92,9 +92,14 @@ messages! {
         reserved: u32,
     }
     21 NewKeys {}
-    /// Of (EC)DH and the hybrids: the client's public value (RFC 5656 section 4).
+    /// Of (EC)DH and the hybrids: the client's public value (RFC 4253 section 8, RFC 5656 section 4).
     30 KexEcdhInit { client_public: &'a [u8] }
     31 KexEcdhReply { host_key: &'a [u8], server_public: &'a [u8], signature: &'a [u8] }
+    /// Of the group exchange (RFC 4419 section 5): each number as what stands inside of an mpint.
+    31 KexGexGroup { prime: &'a [u8], generator: &'a [u8] }
+    32 KexGexInit { client_public: &'a [u8] }
+    33 KexGexReply { host_key: &'a [u8], server_public: &'a [u8], signature: &'a [u8] }
+    34 KexGexRequest { minimum: u32, preferred: u32, maximum: u32 }
     /// `fields`: what `method` defines (RFC 4252 section 5).
     50 UserauthRequest { user: &'a [u8], service: &'a str, method: &'a str, fields: Rest<'a> }
     51 UserauthFailure { methods: NameList<'a>, partial_success: bool }

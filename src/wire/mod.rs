@@ -13,9 +13,9 @@ pub use copying::{append, copy_front};
 pub use field::{Field, Rest};
 pub use messages::Message;
 pub use name_list::{NameList, check_name};
-pub use reader::Reader;
+pub use reader::{Reader, magnitude};
 pub use table::{Legality, Phase, Role};
-pub use writer::{Writer, put_boolean, put_mpint, put_name_list, put_string, put_u32, put_u64};
+pub use writer::{Writer, put_boolean, put_magnitude, put_mpint, put_name_list, put_string, put_u32, put_u64};
 
 use crate::error::Result;
 

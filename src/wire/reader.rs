@@ -76,18 +76,22 @@ impl<'a> Reader<'a> {
 
     /// A non-negative mpint as its magnitude without leading zero bytes.
     pub fn mpint(&mut self) -> Result<&'a [u8]> {
-        let bytes = self.string()?;
-        match bytes {
-            [first, ..] if first & 0x80 != 0 => Err(Error::protocol("a negative number where none may be")),
-            [0, second, ..] if second & 0x80 == 0 => Err(Error::protocol("a number with needless leading zeros")),
-            [0] => Err(Error::protocol("a number with needless leading zeros")),
-            [0, magnitude @ ..] => Ok(magnitude),
-            magnitude => Ok(magnitude),
-        }
+        magnitude(self.string()?)
     }
 
     /// Ends the reading: bytes that are left over are an error.
     pub fn finish(self) -> Result<()> {
         if self.rest.is_empty() { Ok(()) } else { Err(Error::protocol("message has bytes after its last field")) }
+    }
+}
+
+/// The magnitude, without leading zero bytes, of what stands inside of a non-negative mpint.
+pub fn magnitude(content: &[u8]) -> Result<&[u8]> {
+    match content {
+        [first, ..] if first & 0x80 != 0 => Err(Error::protocol("a negative number where none may be")),
+        [0, second, ..] if second & 0x80 == 0 => Err(Error::protocol("a number with needless leading zeros")),
+        [0] => Err(Error::protocol("a number with needless leading zeros")),
+        [0, magnitude @ ..] => Ok(magnitude),
+        magnitude => Ok(magnitude),
     }
 }

@@ -110,6 +110,10 @@ fn all_messages(f: &Fill) -> Vec<Message<'_>> {
         message!(NewKeys {}),
         message!(KexEcdhInit { client_public: a }),
         message!(KexEcdhReply { host_key: a, server_public: b, signature: c }),
+        message!(KexGexGroup { prime: a, generator: b }),
+        message!(KexGexInit { client_public: a }),
+        message!(KexGexReply { host_key: a, server_public: b, signature: c }),
+        message!(KexGexRequest { minimum: f.x, preferred: f.y, maximum: f.z }),
         message!(UserauthRequest { user: a, service: name, method: name, fields: Rest(b) }),
         message!(UserauthFailure { methods: list, partial_success: f.flag }),
         message!(UserauthSuccess {}),
@@ -176,6 +180,7 @@ macro_rules! decoders {
 }
 decoders! {
     Disconnect Ignore Unimplemented Debug ServiceRequest ServiceAccept ExtInfo KexInit NewKeys KexEcdhInit KexEcdhReply
+    KexGexGroup KexGexInit KexGexReply KexGexRequest
     UserauthRequest UserauthFailure UserauthSuccess UserauthBanner UserauthReply UserauthInfoResponse GlobalRequest
     RequestSuccess RequestFailure ChannelOpen ChannelOpenConfirmation ChannelOpenFailure ChannelWindowAdjust ChannelData
     ChannelExtendedData ChannelEof ChannelClose ChannelRequest ChannelSuccess ChannelFailure Ping Pong

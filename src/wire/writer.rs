@@ -21,11 +21,20 @@ pub fn put_boolean(out: &mut Vec<u8>, value: bool) {
 
 /// A non-negative number given as big-endian bytes, with or without leading zeros.
 pub fn put_mpint(out: &mut Vec<u8>, magnitude: &[u8]) {
+    let at = out.len();
+    put_u32(out, 0);
+    put_magnitude(out, magnitude);
+    let length = u32::try_from(out.len() - at - 4).unwrap_or(u32::MAX);
+    if let Some(field) = out.get_mut(at..at + 4) {
+        field.copy_from_slice(&length.to_be_bytes());
+    }
+}
+
+/// What stands inside of an mpint.
+pub fn put_magnitude(out: &mut Vec<u8>, magnitude: &[u8]) {
     let start = magnitude.iter().position(|b| *b != 0).unwrap_or(magnitude.len());
     let magnitude = magnitude.get(start..).unwrap_or_default();
-    let sign_byte = magnitude.first().is_some_and(|b| b & 0x80 != 0);
-    put_u32(out, u32::try_from(magnitude.len() + usize::from(sign_byte)).unwrap_or(u32::MAX));
-    if sign_byte {
+    if magnitude.first().is_some_and(|b| b & 0x80 != 0) {
         out.push(0);
     }
     out.extend_from_slice(magnitude);

@@ -9,7 +9,7 @@ pub(super) struct Curve {
     name: &'static str,
     algorithm: &'static Algorithm,
     /// Bytes of an uncompressed point.
-    point: usize,
+    pub(super) point: usize,
 }
 
 pub(super) static P256: Curve = Curve { name: "nistp256", algorithm: &agreement::ECDH_P256, point: 65 };
@@ -23,17 +23,17 @@ pub(super) fn client(curve: &'static Curve) -> Result<Box<dyn ClientExchange>> {
 pub(super) fn server(curve: &'static Curve, client_public: &[u8]) -> Result<(Vec<u8>, SharedSecret)> {
     let ours = KeyPair::generate(curve)?;
     let secret = ours.agree(client_public)?;
-    Ok((ours.public, secret))
+    Ok((ours.public, SharedSecret::from_number(&secret)))
 }
 
-struct KeyPair {
+pub(super) struct KeyPair {
     curve: &'static Curve,
     private: PrivateKey,
-    public: Vec<u8>,
+    pub(super) public: Vec<u8>,
 }
 
 impl KeyPair {
-    fn generate(curve: &'static Curve) -> Result<Self> {
+    pub(super) fn generate(curve: &'static Curve) -> Result<Self> {
         let broken = || Error::internal(format!("no {} key could be made", curve.name));
         let private = PrivateKey::generate(curve.algorithm).map_err(|_| broken())?;
         let public = private.compute_public_key().map_err(|_| broken())?.as_ref().to_vec();
@@ -41,15 +41,14 @@ impl KeyPair {
     }
 
     /// The primitive checks that the point is on the curve; it would take compressed points, which
-    /// RFC 5656 leaves out here.
-    fn agree(&self, theirs: &[u8]) -> Result<SharedSecret> {
+    /// RFC 5656 leaves out here. The secret is the x coordinate, with its leading zeros.
+    pub(super) fn agree(&self, theirs: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
         let bad = || bad_public(self.curve.name);
         if theirs.len() != self.curve.point || theirs.first() != Some(&4) {
             return Err(bad());
         }
         agreement::agree(&self.private, UnparsedPublicKey::new(self.curve.algorithm, theirs), bad(), |secret| {
-            let secret = Zeroizing::new(secret.to_vec());
-            Ok(SharedSecret::from_number(&secret))
+            Ok(Zeroizing::new(secret.to_vec()))
         })
     }
 }
@@ -59,6 +58,6 @@ impl ClientExchange for KeyPair {
         &self.public
     }
     fn finish(self: Box<Self>, server_public: &[u8]) -> Result<SharedSecret> {
-        self.agree(server_public)
+        Ok(SharedSecret::from_number(&self.agree(server_public)?))
     }
 }

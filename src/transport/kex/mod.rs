@@ -1,8 +1,9 @@
 //! The methods of key exchange: what happens between the KEXINITs and H. One file a family.
 
-mod ecdh;
+mod group_exchange;
+mod one_round;
 
-use crate::crypto::{KexAlgorithm, SharedSecret};
+use crate::crypto::{KexAlgorithm, KexMethod, SharedSecret};
 use crate::error::Result;
 use crate::wire::Role;
 
@@ -22,8 +23,7 @@ pub trait Method: Send {
 }
 
 pub enum Step {
-    /// This payload goes out, and the method goes on: of methods with two rounds (RFC 4419).
-    #[allow(dead_code)]
+    /// This payload goes out, and the method goes on.
     Send(Vec<u8>),
     Agreed(Agreement),
 }
@@ -43,8 +43,10 @@ pub struct Proof {
 }
 
 pub fn method(algorithm: &'static KexAlgorithm, role: Role) -> Result<Box<dyn Method>> {
-    Ok(match role {
-        Role::Client => Box::new(ecdh::Client::new(algorithm)?),
-        Role::Server => Box::new(ecdh::Server::new(algorithm)),
+    Ok(match (&algorithm.method, role) {
+        (KexMethod::OneRound(primitive), Role::Client) => Box::new(one_round::Client::new(primitive)?),
+        (KexMethod::OneRound(primitive), Role::Server) => Box::new(one_round::Server::new(primitive)),
+        (KexMethod::GroupExchange, Role::Client) => Box::new(group_exchange::Client::new()),
+        (KexMethod::GroupExchange, Role::Server) => Box::new(group_exchange::Server::new()),
     })
 }

@@ -4,6 +4,7 @@ mod chained;
 mod compression;
 mod extensions;
 mod garbage;
+mod group_exchange;
 mod guess;
 mod handshake;
 mod identification;

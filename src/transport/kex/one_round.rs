@@ -1,8 +1,8 @@
-//! ECDH (RFC 5656 section 4), X25519 (RFC 8731) and the hybrids with ML-KEM, which are alike on the wire:
-//! one public string each way.
+//! Diffie-Hellman (RFC 4253 section 8), ECDH (RFC 5656 section 4), X25519 (RFC 8731) and the hybrids, which are alike
+//! on the wire: one public value each way.
 
 use super::{Agreement, Method, Proof, Step};
-use crate::crypto::{ClientExchange, KexAlgorithm};
+use crate::crypto::{ClientExchange, OneRound};
 use crate::error::{Error, Result};
 use crate::wire::messages::{KexEcdhInit, KexEcdhReply, message};
 use crate::wire::put_string;
@@ -12,8 +12,8 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn new(algorithm: &'static KexAlgorithm) -> Result<Self> {
-        Ok(Self { exchange: Some(algorithm.client()?) })
+    pub fn new(primitive: &'static OneRound) -> Result<Self> {
+        Ok(Self { exchange: Some(primitive.client()?) })
     }
 }
 
@@ -45,13 +45,13 @@ impl Method for Client {
 }
 
 pub struct Server {
-    algorithm: &'static KexAlgorithm,
+    primitive: &'static OneRound,
     public: Vec<u8>,
 }
 
 impl Server {
-    pub fn new(algorithm: &'static KexAlgorithm) -> Self {
-        Self { algorithm, public: Vec::new() }
+    pub fn new(primitive: &'static OneRound) -> Self {
+        Self { primitive, public: Vec::new() }
     }
 }
 
@@ -66,7 +66,7 @@ impl Method for Server {
 
     fn receive(&mut self, fields: &[u8]) -> Result<Step> {
         let client_public = KexEcdhInit::decode(fields)?.client_public;
-        let (public, secret) = self.algorithm.server(client_public)?;
+        let (public, secret) = self.primitive.server(client_public)?;
         let transcript = transcript(client_public, &public);
         self.public = public;
         Ok(Step::Agreed(Agreement { secret, transcript, proof: None }))
