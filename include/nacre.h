@@ -2004,6 +2004,22 @@ nacre_status nacre_message_bytes(const struct nacre_message *message, void *buf,
 void nacre_message_free(struct nacre_message *message);
 
 /**
+ * Reads the primes that servers of this process give out in group exchanges (RFC 4419) from a file in the form of
+ * OpenSSH's moduli(5), from now on and in place of those read before.
+ *
+ * `path` NULL: the first that there is of /etc/ssh/moduli, /usr/local/etc/moduli and /etc/moduli. `count` (may be NULL)
+ * says how many primes are good: safe ones of 2,048 to 8,192 bits that were tested well. Lines that are not are passed
+ * over. Without a file, and where no prime of the file fits a client's wish, servers give out the groups 14 to 18 of
+ * RFC 3526. A server offers group exchanges only where they were named to `nacre_transport_set_algorithms`. Clients are
+ * not concerned.
+ *
+ * NACRE_ERR_NOT_FOUND, NACRE_ERR_PERMISSION, NACRE_ERR_IO: the file cannot be read; NACRE_ERR_KEY_FORMAT: it has no
+ * good prime. After an error nothing has changed. From any thread; the call waits for the disk.
+ */
+nacre_status nacre_load_moduli(const char *path,
+                               size_t *count);
+
+/**
  * Waits until at least one of `n` items is ready. `ready` is an array of `n` values, each set to 1 or 0; with one item it
  * is a pointer to one value. The engines of the items that have no threads are driven meanwhile.
  *

@@ -397,7 +397,7 @@ fn write_file(path: &Path, content: &[u8]) -> io::Result<()> {
     written
 }
 
-fn system_error(error: &io::Error, path: &Path) -> Error {
+pub(super) fn system_error(error: &io::Error, path: &Path) -> Error {
     let path = path.display();
     match error.kind() {
         io::ErrorKind::NotFound => Error::not_found(format!("{path}: there is no such file")),

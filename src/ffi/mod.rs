@@ -21,6 +21,7 @@ mod event;
 mod key;
 mod limit;
 mod message;
+mod moduli;
 mod poll;
 mod server;
 mod status;
