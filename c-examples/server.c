@@ -118,10 +118,12 @@ static nacre_decision auth_interactive(void *userdata, nacre_transport *transpor
 static nacre_decision auth_interactive_answers(void *userdata, nacre_transport *transport, const char *name,
                                                nacre_ticket *ticket) {
     char given[1024] = "";
-    size_t count = 0;
+    size_t count = 0, needed = 0;
     nacre_ticket_text_count(ticket, &count);
-    if (count != 1 || nacre_ticket_text(ticket, 0, given, sizeof given, NULL) != NACRE_OK) return NACRE_REJECT;
-    nacre_decision decision = auth_password(userdata, transport, name, given, ticket);
+    if (count != 1 || nacre_ticket_text(ticket, 0, given, sizeof given, &needed) != NACRE_OK) return NACRE_REJECT;
+    /* An answer may hold a NUL: then it is longer than C takes it for. */
+    nacre_decision decision = NACRE_REJECT;
+    if (needed == strlen(given) + 1) decision = auth_password(userdata, transport, name, given, ticket);
     memset(given, 0, sizeof given);
     return decision;
 }
