@@ -6,8 +6,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 
-use super::core::Life;
-use super::sys::thread;
+use super::life::Life;
 use super::waiter::lock;
 use super::{Asker, Decision, Notice, Ticket, Transport};
 
@@ -162,16 +161,8 @@ impl Pool {
             queue.threads += 1;
             let name = format!("{}-cb{}", self.settings.name, queue.threads);
             let pool = Arc::clone(self);
-            self.life.thread_begins();
-            let body = move || {
-                let life = Arc::clone(&pool.life);
-                pool.run();
-                drop(pool);
-                life.thread_ended();
-            };
-            if thread::spawn(&name, self.settings.stack_size, body).is_err() {
+            if self.life.spawn(&name, self.settings.stack_size, move || pool.run()).is_err() {
                 queue.threads -= 1;
-                self.life.thread_ended();
             }
         }
     }

@@ -4,17 +4,18 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Instant;
 
 use once_cell::sync::OnceCell;
 
 use super::callback::{self, Pool, Settings};
+use super::life::{Ending, Life};
 use super::reactor::Reactor;
 use super::sys::descriptor::{Level, Signal};
 use super::sys::poller::{Interest, Poller};
+use super::sys::process;
 use super::sys::slot::Slot;
-use super::sys::{process, thread};
 use super::waiter::{Waiter, lock};
 use super::{Event, Timeout, Transport, Userdata};
 use crate::error::{Error, Result, SystemFailure};
@@ -87,65 +88,6 @@ impl Ready {
     }
 }
 
-/// What outlives the engine while its threads end.
-#[derive(Default)]
-pub(super) struct Life {
-    counts: Mutex<Counts>,
-    changed: Condvar,
-}
-
-#[derive(Default, Clone, Copy)]
-struct Counts {
-    threads: usize,
-    connections: usize,
-}
-
-impl Life {
-    /// Whoever waits looks whether it was interrupted.
-    pub fn notify(&self) {
-        self.change(|_| ());
-    }
-    fn change(&self, change: impl FnOnce(&mut Counts)) {
-        change(&mut lock(&self.counts));
-        self.changed.notify_all();
-    }
-    pub fn thread_begins(&self) {
-        self.change(|counts| counts.threads += 1);
-    }
-    pub fn thread_ended(&self) {
-        self.change(|counts| counts.threads -= 1);
-    }
-    pub fn connection_begins(&self) {
-        self.change(|counts| counts.connections += 1);
-    }
-    pub fn connection_ended(&self) {
-        self.change(|counts| counts.connections -= 1);
-    }
-    fn connections(&self) -> usize {
-        lock(&self.counts).connections
-    }
-    /// False: the deadline came first, or `interrupted` said so.
-    fn wait(&self, deadline: Option<Instant>, interrupted: impl Fn() -> bool, done: impl Fn(&Counts) -> bool) -> bool {
-        let mut counts = lock(&self.counts);
-        while !done(&counts) {
-            if interrupted() {
-                return false;
-            }
-            counts = match deadline {
-                None => self.changed.wait(counts).unwrap_or_else(PoisonError::into_inner),
-                Some(deadline) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return false;
-                    }
-                    self.changed.wait_timeout(counts, left).unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
-        }
-        true
-    }
-}
-
 pub(super) fn system(text: &str, error: &io::Error) -> Error {
     Error::Io(Box::new(SystemFailure { text: text.into(), errno: error.raw_os_error().unwrap_or(0), address: None }))
 }
@@ -205,18 +147,8 @@ impl Engine {
         }
         for (number, reactor) in self.reactors.iter().enumerate() {
             let reactor = Arc::clone(reactor);
-            let life = Arc::clone(&self.life);
             let name = format!("{}-io{number}", self.options.thread_name);
-            life.thread_begins();
-            let body = move || {
-                reactor.run();
-                drop(reactor);
-                life.thread_ended();
-            };
-            if let Err(error) = thread::spawn(&name, self.options.stack_size, body) {
-                self.life.thread_ended();
-                return Err(error);
-            }
+            self.life.spawn(&name, self.options.stack_size, move || reactor.run())?;
         }
         Ok(())
     }
@@ -466,17 +398,19 @@ impl Engine {
                 Err(error) => return Err(error),
             }
         }
-        self.wait_for_life(deadline, |counts| counts.connections == 0)?;
+        self.wait_for_life(deadline, Ending::Connections)?;
         for reactor in &self.reactors {
             reactor.stop();
         }
         self.pool.stop();
-        self.wait_for_life(deadline, |counts| counts.threads == 0)
+        self.wait_for_life(deadline, Ending::Threads)?;
+        self.life.join();
+        Ok(())
     }
-    fn wait_for_life(&self, deadline: Option<Instant>, done: impl Fn(&Counts) -> bool) -> Result<()> {
+    fn wait_for_life(&self, deadline: Option<Instant>, ending: Ending) -> Result<()> {
         let begun = self.begin_waiting()?;
         let changed = || self.wakes.load(Ordering::Acquire) != begun;
-        if self.life.wait(deadline, changed, done) {
+        if self.life.wait(deadline, changed, ending) {
             return Ok(());
         }
         self.still_waiting(begun)?;
@@ -516,6 +450,7 @@ impl Engine {
             || self.ready.try_lock().is_err()
             || !self.pool.is_quiet()
             || self.spare_signals.try_lock().is_err()
+            || !self.life.is_quiet()
         {
             return Err(Error::state("another thread was inside this engine at the fork"));
         }
@@ -527,6 +462,7 @@ impl Engine {
         reactor.adopt().map_err(failed)?;
         self.event_level.renew().map_err(failed)?;
         lock(&self.spare_signals).clear();
+        self.life.forget_threads();
         if let Some(outer) = self.outer.get() {
             outer.renew().map_err(failed)?;
             outer.add(reactor.poller.raw(), 0, Interest::READ).map_err(failed)?;

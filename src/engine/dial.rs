@@ -10,7 +10,7 @@ use super::operation::{Kind, Reply};
 use super::state::{Locked, Phase};
 use super::sys::descriptor::Descriptor;
 use super::sys::poller::Interest;
-use super::sys::{socket, thread};
+use super::sys::socket;
 use super::{Engine, Transport};
 use crate::error::{Error, Result, SystemFailure};
 use crate::session::Role;
@@ -106,17 +106,13 @@ impl Transport {
         let weak: Weak<Self> = Arc::downgrade(self);
         let options = self.engine().options();
         let name = format!("{}-dns", options.thread_name);
-        let life = Arc::clone(&self.engine().life);
-        life.thread_begins();
         let body = move || {
             let found = (target.host.as_str(), target.port).to_socket_addrs();
             if let Some(transport) = weak.upgrade() {
                 transport.looked_up(&target.host, found.map(Iterator::collect));
             }
-            life.thread_ended();
         };
-        if let Err(error) = thread::spawn(&name, 0, body) {
-            self.engine().life.thread_ended();
+        if let Err(error) = self.engine().life.spawn(&name, 0, body) {
             self.looked_up("", Err(error));
         }
     }

@@ -13,6 +13,7 @@ mod core;
 mod dial;
 mod event;
 mod happenings;
+mod life;
 mod operation;
 mod poll;
 mod pump;

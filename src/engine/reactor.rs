@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::Transport;
-use super::core::Life;
+use super::life::Life;
 use super::sys::descriptor::Signal;
 use super::sys::poller::{Interest, Poller, Readiness};
 use super::sys::timer::Timer;

@@ -515,6 +515,19 @@ static void close_under_fire(void)
     }
 }
 
+/* A closed engine's threads are gone, not going. */
+static void close_leaves_no_thread(void)
+{
+    for (int round = 0; round < 50; round++) {
+        int tasks = threads();
+        nacre_engine *engine = new_engine_with(with_threads ? 4 : 0);
+        free_pair(connected_pair_of(engine, engine, NULL));
+        OK(nacre_engine_close(engine, SOON));
+        EQUAL(threads(), tasks);
+        nacre_engine_free(engine);
+    }
+}
+
 int main(int argc, char **argv)
 {
     begin(argc, argv);
@@ -535,6 +548,7 @@ int main(int argc, char **argv)
     RUN(lead_is_handed_over);
     RUN(callbacks_take_turns);
     RUN(close_under_fire);
+    RUN(close_leaves_no_thread);
     EVENTUALLY(threads() == tasks);
     EQUAL(descriptors(), fds);
     return 0;
