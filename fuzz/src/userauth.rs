@@ -7,7 +7,7 @@ use nacre::auth::{
     ServerAuthEvent, ServerContext, ServerQuestion, Stage,
 };
 use nacre::error::{Error, Result};
-use nacre::transport::{AlgorithmKind, available};
+use nacre::transport::{AlgorithmKind, SignatureRules, available};
 use nacre::wire::{Message, MessageSink};
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
@@ -51,6 +51,7 @@ fn server(input: &mut Input<'_>) {
             host_key_blob: input.boolean().then(|| keys()[0].public().blob().to_vec()),
             limits,
             pubkey_algorithms: available(AlgorithmKind::PubkeySignature),
+            signature_rules: SignatureRules::default(),
             failure_delay_secret: [3; 16],
         },
         now,
@@ -158,6 +159,7 @@ fn client(input: &mut Input<'_>) {
         hostbound: input.boolean(),
         refuse_trivial: input.boolean(),
         pubkey_algorithms: available(AlgorithmKind::PubkeySignature),
+        signature_rules: SignatureRules::default(),
     });
     let mut sent = Sent::default();
     let mut open = None;

@@ -14,6 +14,8 @@ const EXPONENT: [u8; 3] = [1, 0, 1];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RsaHash {
+    /// Of old peers only; collisions of it can be made.
+    Sha1,
     Sha256,
     Sha512,
 }
@@ -21,6 +23,7 @@ pub enum RsaHash {
 impl RsaHash {
     fn digest(self, data: &[u8]) -> digest::Digest {
         match self {
+            Self::Sha1 => digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, data),
             Self::Sha256 => digest::digest(&digest::SHA256, data),
             Self::Sha512 => digest::digest(&digest::SHA512, data),
         }
@@ -28,6 +31,7 @@ impl RsaHash {
 
     fn identifier(self) -> c_int {
         match self {
+            Self::Sha1 => sys::NID_sha1,
             Self::Sha256 => sys::NID_sha256,
             Self::Sha512 => sys::NID_sha512,
         }
@@ -156,6 +160,8 @@ impl RsaKey {
             forget_errors();
             return Err(Error::internal("the RSA key could not sign"));
         }
+        #[cfg(test)]
+        tests::disturb(&mut signature);
         if !self.verify(hash, data, &signature) {
             return Err(Error::internal("an RSA signature came out wrong and was withheld"));
         }
@@ -202,3 +208,6 @@ fn forget_errors() {
     // SAFETY: takes nothing and touches only this thread's queue.
     unsafe { sys::ERR_clear_error() }
 }
+
+#[cfg(test)]
+mod tests;

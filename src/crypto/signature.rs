@@ -1,4 +1,4 @@
-//! The signature algorithms (RFC 8709, RFC 5656, RFC 8332): one table, and keys that verify and sign with them.
+//! The signature algorithms (RFC 8709, RFC 5656, RFC 8332, RFC 4253, PROTOCOL.u2f of OpenSSH): one table, and keys that verify and sign with them.
 
 pub use super::rsa::{RsaHash, RsaNumbers};
 use super::{Offer, rsa};
@@ -18,8 +18,9 @@ pub const ED25519_KEY_TYPE: &str = "ssh-ed25519";
 pub const RSA_KEY_TYPE: &str = "ssh-rsa";
 pub const ED25519_KEY_LENGTH: usize = 32;
 const ED25519_SIGNATURE_LENGTH: usize = 64;
-/// Smaller moduli verify nothing and sign nothing (RFC 8332 section 5.1, NIST SP 800-131A).
-pub const MINIMUM_RSA_BITS: u32 = 2048;
+/// Keys in security keys: the application that the key is for stands in the key, and is signed with the message.
+pub const SK_ED25519_KEY_TYPE: &str = "sk-ssh-ed25519@openssh.com";
+pub const SK_ECDSA_KEY_TYPE: &str = "sk-ecdsa-sha2-nistp256@openssh.com";
 
 /// What is done with the data, apart from the names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,8 +47,11 @@ pub static SIGNATURES: &[SignatureAlgorithm] = &[
     SignatureAlgorithm { name: "ecdsa-sha2-nistp256", offer: Offer::Default, key_type: "ecdsa-sha2-nistp256", scheme: Scheme::Ecdsa(Curve::P256) },
     SignatureAlgorithm { name: "ecdsa-sha2-nistp384", offer: Offer::Default, key_type: "ecdsa-sha2-nistp384", scheme: Scheme::Ecdsa(Curve::P384) },
     SignatureAlgorithm { name: "ecdsa-sha2-nistp521", offer: Offer::Default, key_type: "ecdsa-sha2-nistp521", scheme: Scheme::Ecdsa(Curve::P521) },
+    SignatureAlgorithm { name: SK_ED25519_KEY_TYPE,   offer: Offer::Strict,  key_type: SK_ED25519_KEY_TYPE,   scheme: Scheme::Ed25519 },
+    SignatureAlgorithm { name: SK_ECDSA_KEY_TYPE,     offer: Offer::Default, key_type: SK_ECDSA_KEY_TYPE,     scheme: Scheme::Ecdsa(Curve::P256) },
     SignatureAlgorithm { name: "rsa-sha2-512",        offer: Offer::Strict,  key_type: RSA_KEY_TYPE,          scheme: Scheme::Rsa(RsaHash::Sha512) },
     SignatureAlgorithm { name: "rsa-sha2-256",        offer: Offer::Strict,  key_type: RSA_KEY_TYPE,          scheme: Scheme::Rsa(RsaHash::Sha256) },
+    SignatureAlgorithm { name: RSA_KEY_TYPE,          offer: Offer::ByName,  key_type: RSA_KEY_TYPE,          scheme: Scheme::Rsa(RsaHash::Sha1) },
 ];
 
 pub fn find_signature(name: &str) -> Option<&'static SignatureAlgorithm> {
@@ -177,10 +181,7 @@ impl VerifyingKey {
             (Self::Ecdsa(curve, key), Scheme::Ecdsa(wanted)) if *curve == wanted => {
                 key.verify_sig(data, &fixed_ecdsa_signature(*curve, signature)?).is_ok()
             }
-            (Self::Rsa { key, bits }, Scheme::Rsa(hash)) => {
-                check_rsa_bits(*bits)?;
-                key.verify(hash, data, signature)
-            }
+            (Self::Rsa { key, .. }, Scheme::Rsa(hash)) => key.verify(hash, data, signature),
             _ => return Err(misfit()),
         };
         if valid { Ok(()) } else { Err(Error::integrity("the signature is not valid")) }
@@ -189,14 +190,6 @@ impl VerifyingKey {
 
 fn misfit() -> Error {
     Error::algorithm("the signature algorithm does not fit the key")
-}
-
-fn check_rsa_bits(bits: u32) -> Result<()> {
-    if bits >= MINIMUM_RSA_BITS {
-        Ok(())
-    } else {
-        Err(Error::algorithm(format!("an RSA key of {bits} bits is too small, {MINIMUM_RSA_BITS} are needed")))
-    }
 }
 
 /// From `mpint r, mpint s` (RFC 5656 section 3.1.2) to both numbers at the field's length.
@@ -224,7 +217,7 @@ fn put_padded(out: &mut Vec<u8>, number: &[u8], length: usize) -> Option<()> {
 pub enum SigningKey {
     Ed25519(Ed25519KeyPair),
     Ecdsa(Curve, EcdsaKeyPair),
-    Rsa { key: rsa::RsaKey, bits: u32 },
+    Rsa(rsa::RsaKey),
 }
 
 impl SigningKey {
@@ -248,9 +241,8 @@ impl SigningKey {
             .map_err(|_| Error::key_format("the public half of the ECDSA key does not belong to the private one"))
     }
 
-    /// `bits`: of the modulus.
-    pub fn rsa(numbers: &RsaNumbers<&[u8]>, bits: u32) -> Result<Self> {
-        Ok(Self::Rsa { key: rsa::RsaKey::private(numbers)?, bits })
+    pub fn rsa(numbers: &RsaNumbers<&[u8]>) -> Result<Self> {
+        Ok(Self::Rsa(rsa::RsaKey::private(numbers)?))
     }
 
     /// What stands in a signature blob after the algorithm's name.
@@ -265,10 +257,7 @@ impl SigningKey {
                     .ok_or_else(|| Error::internal("an ECDSA signature is too short"))?;
                 Ok(Writer::new().mpint(r).mpint(s).finish())
             }
-            (Self::Rsa { key, bits }, Scheme::Rsa(hash)) => {
-                check_rsa_bits(*bits)?;
-                key.sign(hash, data)
-            }
+            (Self::Rsa(key), Scheme::Rsa(hash)) => key.sign(hash, data),
             _ => Err(misfit()),
         }
     }
@@ -303,7 +292,7 @@ pub fn generate_rsa(bits: u32) -> Result<RsaNumbers<Zeroizing<Vec<u8>>>> {
     rsa::generate(bits)
 }
 
-/// For fingerprints.
+/// For fingerprints, and for what a security key signs.
 pub fn sha256(data: &[u8]) -> [u8; 32] {
     let mut out = [0; 32];
     for (to, from) in out.iter_mut().zip(digest::digest(&digest::SHA256, data).as_ref()) {

@@ -41,7 +41,8 @@ pub use transport::{ConnectOptions, Transport};
 /// The types below that the methods here take and give.
 pub use crate::session::{
     AlgorithmKind, Answer, ChannelInfo, ChannelRequest, ClientMethod, Counters, Exit, HostKeyPolicy, Keepalive, Limit,
-    Negotiated, Policy, PrivateKey, PublicKey, Question, RekeyLimits, ServerQuestion, StderrMode, Stream, available,
+    Negotiated, Policy, PrivateKey, PublicKey, Question, RekeyLimits, ServerQuestion, SignatureRules, StderrMode,
+    Stream, available,
 };
 
 #[cfg(test)]

@@ -275,7 +275,8 @@ pub unsafe extern "C" fn nacre_key_sign(
 
 /// Checks a signature blob. NACRE_OK: it is this key's signature of the data; every other status means that it is not.
 ///
-/// `algorithm` NULL: any that fits the key; else the signature has to be of that one.
+/// `algorithm` NULL: any that fits the key but "ssh-rsa"; else the signature has to be of that one. An RSA key of less than
+/// 2,048 bits verifies nothing, and a security key has to have been touched for the signature.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nacre_key_verify(
     key: *const nacre_key,

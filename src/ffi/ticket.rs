@@ -11,7 +11,7 @@ use super::channel::nacre_channel;
 use super::error::{nacre_verdict, verdict_of};
 use super::key::{Key, nacre_key, put_key};
 use super::status::nacre_status;
-use super::text::{bytes, name, piece, put_bytes, put_text, set, text, texts, wanted};
+use super::text::{bytes, name, piece, put, put_bytes, put_text, set, text, texts, wanted};
 use super::transport::nacre_transport;
 use crate::engine::{Answer, ChannelRequest, Decision, Question, ServerQuestion, Ticket};
 use crate::error::Error;
@@ -285,6 +285,36 @@ pub unsafe extern "C" fn nacre_ticket_verified(ticket: *const nacre_ticket, veri
     unsafe {
         on(ticket, |ticket| match ticket.question() {
             Question::Server(ServerQuestion::Publickey { signed, .. }) => set(verified, i32::from(*signed)),
+            _ => Err(missing()),
+        })
+    }
+}
+
+/// The security key was touched for this signature: a bit of nacre_ticket_security_key.
+pub const NACRE_SECURITY_KEY_PRESENT: u32 = 1;
+/// The security key made sure who its user is: a bit of nacre_ticket_security_key.
+pub const NACRE_SECURITY_KEY_VERIFIED: u32 = 4;
+
+/// NACRE_QUESTION_AUTH_PUBLICKEY, signed by a key in a security key: what that says of the signature. `flags`:
+/// NACRE_SECURITY_KEY_* bits. `counter`: of its signatures; one that does not grow from login to login tells of a copy of
+/// the key, but some always say 0. Either pointer may be NULL.
+///
+/// NACRE_ERR_NOT_FOUND: another question, another kind of key, or nothing is signed yet.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nacre_ticket_security_key(
+    ticket: *const nacre_ticket,
+    flags: *mut u32,
+    counter: *mut u32,
+) -> nacre_status {
+    unsafe {
+        on(ticket, |ticket| match ticket.question() {
+            Question::Server(ServerQuestion::Publickey { security_key: Some(usage), .. }) => {
+                let present = if usage.is_present() { NACRE_SECURITY_KEY_PRESENT } else { 0 };
+                let verified = if usage.is_verified() { NACRE_SECURITY_KEY_VERIFIED } else { 0 };
+                put(flags, present | verified);
+                put(counter, usage.counter);
+                Ok(())
+            }
             _ => Err(missing()),
         })
     }

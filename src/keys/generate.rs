@@ -1,7 +1,5 @@
-use super::{PrivateKey, RSA_BITS};
-use crate::crypto::signature::{
-    Curve, ED25519_KEY_TYPE, MINIMUM_RSA_BITS, RSA_KEY_TYPE, generate_ecdsa, generate_ed25519, generate_rsa,
-};
+use super::{PrivateKey, RSA_BITS, SignatureRules};
+use crate::crypto::signature::{Curve, ED25519_KEY_TYPE, RSA_KEY_TYPE, generate_ecdsa, generate_ed25519, generate_rsa};
 use crate::error::{Error, Result};
 use crate::wire::{put_mpint, put_string};
 use zeroize::Zeroizing;
@@ -65,9 +63,9 @@ fn ecdsa(curve: Curve) -> Result<PrivateKey> {
 }
 
 fn rsa(bits: u32) -> Result<PrivateKey> {
-    let most = *RSA_BITS.end();
-    if !(MINIMUM_RSA_BITS..=most).contains(&bits) || !bits.is_multiple_of(RSA_BITS_STEP) {
-        let range = format!("from {MINIMUM_RSA_BITS} to {most} bits");
+    let (least, most) = (SignatureRules::MINIMUM_RSA_BITS, *RSA_BITS.end());
+    if !(least..=most).contains(&bits) || !bits.is_multiple_of(RSA_BITS_STEP) {
+        let range = format!("from {least} to {most} bits");
         return Err(Error::argument(format!("RSA keys are generated with {range} in steps of {RSA_BITS_STEP}")));
     }
     let numbers = generate_rsa(bits)?;

@@ -8,11 +8,13 @@ mod lines;
 mod openssh;
 mod private;
 mod public;
+mod rules;
 
 pub use generate::KeyType;
 pub use openssh::DEFAULT_ROUNDS;
 pub use private::PrivateKey;
 pub use public::PublicKey;
+pub use rules::{SecurityKeyUse, SignatureRules};
 
 use crate::error::Error;
 

@@ -1,6 +1,5 @@
 use super::armour::{Format, detect};
-use super::public::bit_length;
-use super::{PublicKey, damaged, openssh};
+use super::{PublicKey, SignatureRules, damaged, openssh};
 use crate::crypto::signature::{Curve, ED25519_KEY_LENGTH, ED25519_KEY_TYPE, RSA_KEY_TYPE, RsaNumbers, SigningKey};
 use crate::error::{Error, Result};
 use crate::wire::{Reader, Writer, clean};
@@ -47,10 +46,16 @@ impl PrivateKey {
         &self.comment
     }
 
+    /// [`Self::sign_under`] the default rules.
+    pub fn sign(&self, algorithm: &str, data: &[u8]) -> Result<Vec<u8>> {
+        self.sign_under(&SignatureRules::default(), algorithm, data)
+    }
+
     /// The signature blob: the algorithm's name and the signature. An RSA signature is verified before it is given
     /// out.
-    pub fn sign(&self, algorithm: &str, data: &[u8]) -> Result<Vec<u8>> {
+    pub fn sign_under(&self, rules: &SignatureRules, algorithm: &str, data: &[u8]) -> Result<Vec<u8>> {
         let algorithm = self.public.fitting(algorithm)?;
+        rules.allow_size_of(&self.public)?;
         let signature = self.key.sign(algorithm.scheme, data)?;
         Ok(Writer::new().string(algorithm.name).string(signature).finish())
     }
@@ -137,5 +142,5 @@ fn read_rsa(reader: &mut Reader<'_>) -> Result<(PublicKey, SigningKey)> {
     let blob = Writer::new().string(RSA_KEY_TYPE).mpint(numbers.public_exponent).mpint(numbers.modulus).finish();
     // First: it bounds the sizes.
     let public = PublicKey::from_blob(&blob)?;
-    Ok((public, SigningKey::rsa(&numbers, bit_length(numbers.modulus))?))
+    Ok((public, SigningKey::rsa(&numbers)?))
 }

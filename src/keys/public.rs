@@ -1,9 +1,10 @@
-use super::{RSA_BITS, damaged};
+use super::{RSA_BITS, SecurityKeyUse, SignatureRules, damaged};
 use crate::crypto::signature::{
-    Curve, ED25519_KEY_TYPE, RSA_KEY_TYPE, SIGNATURES, SignatureAlgorithm, VerifyingKey, find_signature,
+    Curve, ED25519_KEY_TYPE, RSA_KEY_TYPE, SIGNATURES, SK_ECDSA_KEY_TYPE, SK_ED25519_KEY_TYPE, SignatureAlgorithm,
+    VerifyingKey, find_signature, sha256,
 };
 use crate::error::{Error, Result};
-use crate::wire::{Reader, clean};
+use crate::wire::{Reader, Writer, clean};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ struct Inner {
     blob: Box<[u8]>,
     key_type: &'static str,
     key: VerifyingKey,
+    /// Of keys in security keys: the hash of what they are for, mostly "ssh:".
+    application: Option<[u8; 32]>,
 }
 
 impl PublicKey {
@@ -30,11 +33,18 @@ impl PublicKey {
         };
         let key = match Curve::from_key_type(key_type) {
             Some(curve) => ecdsa_key(curve, &mut reader)?,
+            None if key_type == SK_ECDSA_KEY_TYPE => ecdsa_key(Curve::P256, &mut reader)?,
             None if key_type == RSA_KEY_TYPE => rsa_key(&mut reader)?,
             None => VerifyingKey::ed25519(reader.string().map_err(|e| damaged("the public key", &e))?)?,
         };
+        let application = match key_type {
+            SK_ECDSA_KEY_TYPE | SK_ED25519_KEY_TYPE => {
+                Some(sha256(reader.string().map_err(|e| damaged("the public key", &e))?))
+            }
+            _ => None,
+        };
         reader.finish().map_err(|_| Error::key_format("the public key has bytes after its last field"))?;
-        Ok(Self(Arc::new(Inner { blob: blob.into(), key_type, key })))
+        Ok(Self(Arc::new(Inner { blob: blob.into(), key_type, key, application })))
     }
 
     pub fn blob(&self) -> &[u8] {
@@ -50,21 +60,46 @@ impl PublicKey {
         self.0.key.bits()
     }
 
-    /// The names of the signature algorithms that fit this key, preferred first.
+    pub fn is_rsa(&self) -> bool {
+        self.key_type() == RSA_KEY_TYPE
+    }
+
+    /// The names of the signature algorithms that fit this key, preferred first; without "ssh-rsa", which is used only
+    /// where the application names it.
     pub fn signature_algorithms(&self) -> &'static [&'static str] {
         match self.key_type() {
             "ecdsa-sha2-nistp256" => &["ecdsa-sha2-nistp256"],
             "ecdsa-sha2-nistp384" => &["ecdsa-sha2-nistp384"],
             "ecdsa-sha2-nistp521" => &["ecdsa-sha2-nistp521"],
             RSA_KEY_TYPE => &["rsa-sha2-512", "rsa-sha2-256"],
+            SK_ED25519_KEY_TYPE => &[SK_ED25519_KEY_TYPE],
+            SK_ECDSA_KEY_TYPE => &[SK_ECDSA_KEY_TYPE],
             _ => &[ED25519_KEY_TYPE],
         }
     }
 
-    /// Whether `signature_blob` is this key's signature of `data`. The blob must name `algorithm`, and that must
-    /// fit the key: what was negotiated or requested is what is checked. Any error means no.
+    /// Whether this algorithm, "ssh-rsa" too, makes signatures with such keys.
+    pub fn fits(&self, algorithm: &str) -> bool {
+        self.fitting(algorithm).is_ok()
+    }
+
+    /// [`Self::verify_under`] the default rules.
     pub fn verify(&self, algorithm: &str, data: &[u8], signature_blob: &[u8]) -> Result<()> {
+        self.verify_under(&SignatureRules::default(), algorithm, data, signature_blob).map(drop)
+    }
+
+    /// Whether `signature_blob` is this key's signature of `data`. The blob must name `algorithm`, and that must
+    /// fit the key: what was negotiated or requested is what is checked. Any error means no. Of a security key it
+    /// comes with what that says about its use.
+    pub fn verify_under(
+        &self,
+        rules: &SignatureRules,
+        algorithm: &str,
+        data: &[u8],
+        signature_blob: &[u8],
+    ) -> Result<Option<SecurityKeyUse>> {
         let wanted = self.fitting(algorithm)?;
+        rules.allow_size_of(self)?;
         let mut reader = Reader::new(signature_blob);
         let named = reader.ascii()?;
         if named != wanted.name {
@@ -72,8 +107,17 @@ impl PublicKey {
             return Err(Error::algorithm(format!("the signature is of {named} instead of {algorithm}")));
         }
         let signature = reader.string()?;
+        let Some(application) = &self.0.application else {
+            reader.finish()?;
+            self.0.key.verify(wanted.scheme, data, signature)?;
+            return Ok(None);
+        };
+        let usage = SecurityKeyUse { flags: reader.u8()?, counter: reader.u32()? };
         reader.finish()?;
-        self.0.key.verify(wanted.scheme, data, signature)
+        let signed = Writer::new().raw(application).u8(usage.flags).u32(usage.counter).raw(sha256(data)).finish();
+        self.0.key.verify(wanted.scheme, &signed, signature)?;
+        rules.check_use(usage)?;
+        Ok(Some(usage))
     }
 
     pub(super) fn fitting(&self, algorithm: &str) -> Result<&'static SignatureAlgorithm> {
@@ -139,7 +183,7 @@ fn is_odd(number: &[u8]) -> bool {
 }
 
 /// Of a number without leading zero bytes; one too long to count is too long for everything.
-pub(super) fn bit_length(number: &[u8]) -> u32 {
+fn bit_length(number: &[u8]) -> u32 {
     let unused = number.first().map_or(0, |first| first.leading_zeros());
     u32::try_from(number.len()).ok().and_then(|bytes| bytes.checked_mul(8)).map_or(u32::MAX, |bits| bits - unused)
 }

@@ -137,6 +137,7 @@ impl Session {
             server_sig_algs: extensions.server_sig_algs.clone(),
             hostbound: extensions.publickey_hostbound,
             pubkey_algorithms: self.config.algorithms.pubkey_signature.clone(),
+            signature_rules: self.config.signature_rules,
             refuse_trivial: self.config.refuse_trivial_auth,
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::timers::duration;
-use super::{Algorithms, HostKeyPolicy, Limits, PrivateKey, RekeyLimits, Role};
+use super::{Algorithms, HostKeyPolicy, Limits, PrivateKey, RekeyLimits, Role, SignatureRules};
 use crate::{connection, transport};
 
 /// Everything a session needs to know before its first byte. `new` gives the documented defaults.
@@ -22,6 +22,7 @@ pub struct SessionConfig {
     pub default_max_packet: u32,
     pub limits: Limits,
     pub keepalive: Keepalive,
+    pub signature_rules: SignatureRules,
     /// Client: how the server's key is checked. Known from the start it also bears on which kind of key is
     /// asked for; it may be set later as well.
     pub host_key_policy: HostKeyPolicy,
@@ -53,6 +54,7 @@ impl SessionConfig {
             default_max_packet: 32_768,
             limits: Limits::default(),
             keepalive: Keepalive::default(),
+            signature_rules: SignatureRules::default(),
             host_key_policy: HostKeyPolicy::Unset,
             refuse_trivial_auth: false,
             failure_delay_secret: [0; 16],
@@ -69,6 +71,7 @@ impl SessionConfig {
             software_version: self.software_version.clone(),
             version_comment: self.version_comment.clone(),
             algorithms,
+            signature_rules: self.signature_rules,
             host_keys: self.host_keys.clone(),
             rekey: self.rekey,
             rekey_deadline: self.rekey_deadline(),
@@ -106,7 +109,7 @@ const LONGEST_SEND_QUEUE: usize = 256 * 1024;
 /// client can recognise.
 fn prefer_expected_keys(algorithms: &mut [&'static str], policy: &HostKeyPolicy) {
     let keys = policy.keys_to_prefer();
-    let is_expected = |name: &str| keys.iter().any(|key| key.signature_algorithms().contains(&name));
+    let is_expected = |name: &str| keys.iter().any(|key| key.fits(name));
     // Nothing is gained then, and an order of its own would tell whoever listens which keys are known (CVE-2020-14145).
     if algorithms.first().is_some_and(|name| is_expected(name)) {
         return;

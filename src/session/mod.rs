@@ -26,7 +26,7 @@ pub use crate::connection::{ChannelId, ChannelRequest, Exit, StderrMode, Stream}
 pub use crate::error::HostKeyVerdict;
 pub use crate::transport::{
     AlgorithmKind, Algorithms, Counters, Negotiated, Policy, PrivateKey, PublicKey, RandomSource, RekeyLimits, Role,
-    SystemRandom, available,
+    SignatureRules, SystemRandom, available,
 };
 pub use channels::ChannelInfo;
 pub use client::HostKeyPolicy;
@@ -225,6 +225,17 @@ impl Session {
         self.limits_mut().set(limit, value)?;
         self.transport.set_limits(self.config.rekey_deadline(), self.config.limits.max_packet);
         Ok(())
+    }
+
+    /// For signatures made and checked from now on.
+    pub fn set_signature_rules(&mut self, rules: SignatureRules) {
+        self.config.signature_rules = rules;
+        self.transport.set_signature_rules(rules);
+        match &mut self.stage {
+            Stage::ClientAuth(auth) => auth.set_signature_rules(rules),
+            Stage::ServerAuth(auth) => auth.set_signature_rules(rules),
+            Stage::Negotiating | Stage::Keyed | Stage::Connected(_) => {}
+        }
     }
 
     pub fn set_rekey_limits(&mut self, limits: RekeyLimits) {

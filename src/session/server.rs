@@ -37,6 +37,7 @@ impl Session {
                 ..AuthLimits::default()
             },
             pubkey_algorithms: self.config.algorithms.pubkey_signature.clone(),
+            signature_rules: self.config.signature_rules,
             failure_delay_secret: self.config.failure_delay_secret,
         };
         let mut auth = ServerAuth::new(context, now);

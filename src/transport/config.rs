@@ -2,7 +2,7 @@
 
 use super::Algorithms;
 use crate::error::{Error, Result};
-use crate::keys::PrivateKey;
+use crate::keys::{PrivateKey, SignatureRules};
 use crate::wire::Role;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +30,7 @@ pub struct Config {
     pub software_version: String,
     pub version_comment: Option<String>,
     pub algorithms: Algorithms,
+    pub signature_rules: SignatureRules,
     /// Of a server; of two keys that fit an algorithm the first is used.
     pub host_keys: Vec<Arc<PrivateKey>>,
     pub rekey: RekeyLimits,
@@ -48,6 +49,7 @@ impl Config {
             software_version: concat!("nacre_", env!("CARGO_PKG_VERSION")).into(),
             version_comment: None,
             algorithms: Algorithms::default(),
+            signature_rules: SignatureRules::default(),
             host_keys: Vec::new(),
             rekey: RekeyLimits::default(),
             rekey_deadline: Duration::from_secs(60),
@@ -62,7 +64,7 @@ impl Config {
             return Err(Error::argument("the largest packet must be of 35000 to 262144 bytes"));
         }
         if self.role == Role::Server && self.offered_host_keys().is_empty() {
-            return Err(Error::argument("no host key fits the host key algorithms"));
+            return Err(Error::argument("no host key fits the host key algorithms and is large enough"));
         }
         Ok(())
     }
@@ -77,6 +79,7 @@ impl Config {
     }
 
     pub(super) fn host_key_for(&self, algorithm: &str) -> Option<&Arc<PrivateKey>> {
-        self.host_keys.iter().find(|key| key.public().signature_algorithms().contains(&algorithm))
+        let rules = &self.signature_rules;
+        self.host_keys.iter().find(|key| key.public().fits(algorithm) && rules.allow_size_of(key.public()).is_ok())
     }
 }

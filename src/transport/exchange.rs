@@ -99,7 +99,7 @@ impl Transport {
         let mut offered = self.config.offered_host_keys();
         let shown = self.remote_host_key.as_ref().or(self.host_key.as_ref().map(|key| key.public()));
         if let Some(key) = shown {
-            offered.retain(|name| key.signature_algorithms().contains(name));
+            offered.retain(|name| key.fits(name));
         }
         offered
     }
@@ -190,11 +190,11 @@ impl Transport {
         }
         let key = PublicKey::from_blob(&proof.host_key).map_err(|error| invalid(format!("the host key: {error}")))?;
         let algorithm = running.choice.host_key;
-        if !key.signature_algorithms().contains(&algorithm) {
+        if !key.fits(algorithm) {
             return Err(invalid(format!("the host key is {}, negotiated was {algorithm}", key.key_type())));
         }
         let hash = self.exchange_hash(running, agreement, &proof.host_key)?;
-        key.verify(algorithm, &hash, &proof.signature)
+        key.verify_under(&self.config.signature_rules, algorithm, &hash, &proof.signature)
             .map_err(|error| invalid(format!("the host key's signature: {error}")))?;
         self.remote_host_key = Some(key);
         Ok(hash)
@@ -214,7 +214,7 @@ impl Transport {
         let hash = self.exchange_hash(running, agreement, key.public().blob())?;
         #[cfg(test)]
         let algorithm = self.hooks.signs_with.unwrap_or(algorithm);
-        let signature = key.sign(algorithm, &hash)?;
+        let signature = key.sign_under(&self.config.signature_rules, algorithm, &hash)?;
         let reply = running.method.reply(key.public().blob(), &signature);
         self.host_key = Some(key);
         self.writer.send_payload(&reply, self.random.as_mut())?;

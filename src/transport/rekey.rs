@@ -1,5 +1,6 @@
 //! When the keys are renewed, and how long that may take (RFC 4253 section 9).
 
+use super::SignatureRules;
 use super::{RekeyLimits, Stage, Transport};
 use crate::error::{Error, Result};
 use std::time::{Duration, Instant};
@@ -33,6 +34,10 @@ impl Transport {
 
     pub fn set_rekey_limits(&mut self, limits: RekeyLimits) {
         self.config.rekey = limits;
+    }
+
+    pub fn set_signature_rules(&mut self, rules: SignatureRules) {
+        self.config.signature_rules = rules;
     }
 
     pub fn rekey_limits(&self) -> RekeyLimits {

@@ -9,7 +9,7 @@ mod publickey;
 use super::interactive::Prompt;
 use super::{NEXT_SERVICE, SERVICE, Stage};
 use crate::error::{AuthFailure, Error, Result};
-use crate::keys::PrivateKey;
+use crate::keys::{PrivateKey, SignatureRules};
 use crate::wire::messages::{ServiceAccept, UserauthBanner, UserauthFailure, UserauthReply, UserauthSuccess, message};
 use crate::wire::{MessageSink, NameList, Reader, Rest, table};
 use exchange::{Exchange, Login, Refused, Step, UserQuestion};
@@ -36,6 +36,7 @@ pub struct ClientContext {
     pub hostbound: bool,
     /// The signature algorithms that may be used, preferred first.
     pub pubkey_algorithms: Vec<&'static str>,
+    pub signature_rules: SignatureRules,
     /// A success that nothing was proved for ends the connection.
     pub refuse_trivial: bool,
 }
@@ -227,6 +228,10 @@ impl ClientAuth {
     }
 
     /// Whether a success that nothing was proved for ends the connection.
+    pub fn set_signature_rules(&mut self, rules: SignatureRules) {
+        self.context.signature_rules = rules;
+    }
+
     pub fn set_refuse_trivial(&mut self, on: bool) {
         self.context.refuse_trivial = on;
     }

@@ -45,7 +45,8 @@ impl Publickey {
     fn sign(&mut self, algorithm: &'static str, login: &Login<'_>) -> Step {
         self.state = State::Signed;
         let request = self.request(algorithm, login);
-        match self.key.sign(algorithm, &request.signed_data(&login.context.session_id, login.user)) {
+        let data = request.signed_data(&login.context.session_id, login.user);
+        match self.key.sign_under(&login.context.signature_rules, algorithm, &data) {
             Ok(signature) => {
                 let request = Request { signature: Some(&signature), ..request };
                 Step::Request { method: request.method(), fields: request.encode().into() }
@@ -59,13 +60,13 @@ impl Publickey {
         Request { algorithm, blob: self.key.public().blob(), host_key, signature: None }
     }
 
-    /// Of the algorithms that the application allows, in its order. Only RSA has several for one key (RFC 8332):
-    /// the server's list decides, or, where it sent none, each is tried.
+    /// Of the algorithms that the application allows, in its order: "ssh-rsa" is one only where it was named. Only RSA
+    /// has several for one key (RFC 8332): the server's list decides, or, where it sent none, each is tried.
     fn usable_algorithms(&self, login: &Login<'_>) -> VecDeque<&'static str> {
-        let of_the_key = self.key.public().signature_algorithms();
-        let allowed = login.context.pubkey_algorithms.iter().copied().filter(|name| of_the_key.contains(name));
+        let key = self.key.public();
+        let allowed = login.context.pubkey_algorithms.iter().copied().filter(|name| key.fits(name));
         match &login.context.server_sig_algs {
-            Some(list) if of_the_key.len() > 1 => {
+            Some(list) if key.is_rsa() => {
                 let list = NameList::from_text(list);
                 allowed.filter(|name| list.contains(name)).take(1).collect()
             }

@@ -13,6 +13,7 @@ pub use questions::{ServerAnswer, ServerQuestion};
 
 use super::{NEXT_SERVICE, NONE, SERVICE, Stage, reason};
 use crate::error::{Error, Result};
+use crate::keys::SignatureRules;
 use crate::wire::messages::{ServiceRequest, UserauthInfoResponse, UserauthRequest, message};
 use crate::wire::{MessageSink, NameList, Rest, check_name, clean, put_string, table};
 use delay::FailureDelay;
@@ -33,6 +34,7 @@ pub struct ServerContext {
     pub limits: AuthLimits,
     /// The signature algorithms that users' keys may use.
     pub pubkey_algorithms: Vec<&'static str>,
+    pub signature_rules: SignatureRules,
     /// One a server, so that the delay of a user's failures is the same on every connection.
     pub failure_delay_secret: [u8; 16],
 }
@@ -185,6 +187,10 @@ impl ServerAuth {
         };
         let outcome = self.go_on(answered, now, sink).and_then(|()| self.work_off(now, sink));
         self.note(outcome)
+    }
+
+    pub fn set_signature_rules(&mut self, rules: SignatureRules) {
+        self.context.signature_rules = rules;
     }
 
     pub fn next_timeout(&self) -> Option<Instant> {

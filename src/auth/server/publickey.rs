@@ -2,7 +2,7 @@ use super::exchange::{Begun, Exchange, Step, decide};
 use super::{ServerAnswer, ServerContext, ServerQuestion};
 use crate::auth::publickey::{Acceptable, HOSTBOUND_NAME, Request};
 use crate::error::{Error, Result};
-use crate::keys::PublicKey;
+use crate::keys::{PublicKey, SecurityKeyUse};
 use crate::wire::messages::UserauthRequest;
 
 /// RFC 4252 section 7. Nothing is remembered from one request to the next: what counts is the key that signed.
@@ -22,7 +22,7 @@ pub fn begin(context: &ServerContext, request: &UserauthRequest<'_>) -> Begun {
     // A probe gives nothing away and proves nothing: the limit of requests is enough for it.
     let counted = decoded.signature.is_some();
     match check(context, request.user, &decoded) {
-        Ok(key) => {
+        Ok((key, security_key)) => {
             let exchange = match decoded.signature {
                 Some(_) => Publickey::Verified,
                 None => Publickey::Probe {
@@ -34,6 +34,7 @@ pub fn begin(context: &ServerContext, request: &UserauthRequest<'_>) -> Begun {
                 algorithm: decoded.algorithm.to_owned(),
                 key,
                 signed: counted,
+                security_key,
             };
             Begun::Running(Box::new(exchange), question)
         }
@@ -41,7 +42,7 @@ pub fn begin(context: &ServerContext, request: &UserauthRequest<'_>) -> Begun {
     }
 }
 
-fn check(context: &ServerContext, user: &[u8], request: &Request<'_>) -> Result<PublicKey> {
+fn check(context: &ServerContext, user: &[u8], request: &Request<'_>) -> Result<(PublicKey, Option<SecurityKeyUse>)> {
     // Before the blob is looked at: what is not allowed reaches no parser.
     if !context.pubkey_algorithms.contains(&request.algorithm) {
         return Err(Error::algorithm("the signature algorithm is not allowed"));
@@ -50,13 +51,15 @@ fn check(context: &ServerContext, user: &[u8], request: &Request<'_>) -> Result<
         return Err(Error::protocol("the request is for another server"));
     }
     let key = PublicKey::from_blob(request.blob)?;
-    if !key.signature_algorithms().contains(&request.algorithm) {
+    if !key.fits(request.algorithm) {
         return Err(Error::algorithm("the signature algorithm does not fit the key"));
     }
-    if let Some(signature) = request.signature {
-        key.verify(request.algorithm, &request.signed_data(&context.session_id, user), signature)?;
-    }
-    Ok(key)
+    let rules = &context.signature_rules;
+    rules.allow_size_of(&key)?;
+    let Some(signature) = request.signature else { return Ok((key, None)) };
+    let data = request.signed_data(&context.session_id, user);
+    let security_key = key.verify_under(rules, request.algorithm, &data, signature)?;
+    Ok((key, security_key))
 }
 
 impl Exchange for Publickey {

@@ -1,5 +1,5 @@
 use crate::auth::interactive::Prompt;
-use crate::keys::PublicKey;
+use crate::keys::{PublicKey, SecurityKeyUse};
 use crate::wire::clean;
 use std::fmt;
 use zeroize::Zeroizing;
@@ -31,6 +31,8 @@ pub enum ServerQuestion {
         algorithm: String,
         key: PublicKey,
         signed: bool,
+        /// Signed, and by a key in a security key: what that says.
+        security_key: Option<SecurityKeyUse>,
     },
     InteractiveStart {
         user: Vec<u8>,

@@ -10,6 +10,7 @@ mod steps;
 
 use super::*;
 use crate::error::{Error, Result};
+use crate::keys::SignatureRules;
 use crate::wire::messages::message;
 use crate::wire::{Message, MessageSink, Rest};
 use std::sync::{Arc, LazyLock};
@@ -81,6 +82,7 @@ fn client_context() -> ClientContext {
         server_sig_algs: None,
         hostbound: false,
         pubkey_algorithms: ALGORITHMS.to_vec(),
+        signature_rules: SignatureRules::default(),
         refuse_trivial: false,
     }
 }
@@ -91,6 +93,7 @@ fn server_context() -> ServerContext {
         host_key_blob: Some(HOST_KEY.to_vec()),
         limits: AuthLimits::default(),
         pubkey_algorithms: ALGORITHMS.to_vec(),
+        signature_rules: SignatureRules::default(),
         failure_delay_secret: [7; 16],
     }
 }

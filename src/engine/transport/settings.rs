@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::super::{Asker, Transport};
 use super::{Locked, Result};
 use crate::error::Error;
-use crate::session::{AlgorithmKind, Algorithms, HostKeyPolicy, Keepalive, Limit, Policy, PrivateKey, RekeyLimits};
+use crate::session::{
+    AlgorithmKind, Algorithms, HostKeyPolicy, Keepalive, Limit, Policy, PrivateKey, RekeyLimits, SignatureRules,
+};
 
 impl Transport {
     fn before_start<T>(self: &Arc<Self>, change: impl FnOnce(&mut Locked) -> Result<T>) -> Result<T> {
@@ -94,6 +96,23 @@ impl Transport {
     }
     pub fn rekey_limits(self: &Arc<Self>) -> Result<RekeyLimits> {
         self.at_any_time(|locked| Ok(locked.config.rekey))
+    }
+    /// Of signatures made and checked from now on.
+    pub fn set_signature_rules(self: &Arc<Self>, rules: SignatureRules) -> Result<()> {
+        if !SignatureRules::RSA_BITS.contains(&rules.minimum_rsa_bits) {
+            let (least, most) = (SignatureRules::RSA_BITS.start(), SignatureRules::RSA_BITS.end());
+            return Err(Error::argument(format!("the least size of an RSA key is between {least} and {most} bits")));
+        }
+        self.at_any_time(|locked| {
+            locked.config.signature_rules = rules;
+            if let Some(session) = locked.session.as_deref_mut() {
+                session.set_signature_rules(rules);
+            }
+            Ok(())
+        })
+    }
+    pub fn signature_rules(self: &Arc<Self>) -> Result<SignatureRules> {
+        self.at_any_time(|locked| Ok(locked.config.signature_rules))
     }
     pub fn set_keepalive(self: &Arc<Self>, keepalive: Keepalive) -> Result<()> {
         self.at_any_time(|locked| {

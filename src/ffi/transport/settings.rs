@@ -4,7 +4,7 @@ use std::ffi::c_char;
 use std::time::Duration;
 
 use super::nacre_transport;
-use crate::engine::{AlgorithmKind, Keepalive, Policy, RekeyLimits, available};
+use crate::engine::{AlgorithmKind, Keepalive, Policy, RekeyLimits, SignatureRules, available};
 use crate::error::{Error, Result};
 use crate::ffi::boundary::{guarded, on};
 use crate::ffi::limit::{limit_of, nacre_limit};
@@ -237,6 +237,56 @@ pub unsafe extern "C" fn nacre_transport_rekey_limits(
             put(bytes, limits.bytes);
             put(packets, limits.packets);
             put(seconds, u32::try_from(limits.interval.as_secs()).unwrap_or(u32::MAX));
+            Ok(())
+        })
+    }
+}
+
+/// Which signatures are made and taken, of hosts and of users, from now on; at any time.
+///
+/// `minimum_rsa_bits`: what the modulus of an RSA key has to have, from 1,024 to 16,384; 0: the default, 2,048. A server does
+/// not offer a host key that is smaller. `presence` 1 (the default): a signature by a security key ("sk-") counts only if
+/// somebody touched the key for it. `verification` 1 (0 by default): only if the key made sure who that was, by a PIN or a
+/// finger. Where one user may do without, set 0 and decide by nacre_ticket_security_key.
+///
+/// NACRE_ERR_ARGUMENT: a value out of its range.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nacre_transport_set_signature_rules(
+    transport: *mut nacre_transport,
+    minimum_rsa_bits: u32,
+    presence: i32,
+    verification: i32,
+) -> nacre_status {
+    unsafe {
+        on(transport, |transport| {
+            let flag = |value: i32| match value {
+                0 | 1 => Ok(value == 1),
+                _ => Err(Error::argument("a flag is neither 0 nor 1")),
+            };
+            let (presence, verification) = (flag(presence)?, flag(verification)?);
+            let minimum_rsa_bits = match minimum_rsa_bits {
+                0 => SignatureRules::MINIMUM_RSA_BITS,
+                bits => bits,
+            };
+            transport.set_signature_rules(SignatureRules { minimum_rsa_bits, presence, verification })
+        })
+    }
+}
+
+/// What nacre_transport_set_signature_rules set. Any pointer may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nacre_transport_signature_rules(
+    transport: *const nacre_transport,
+    minimum_rsa_bits: *mut u32,
+    presence: *mut i32,
+    verification: *mut i32,
+) -> nacre_status {
+    unsafe {
+        on(transport, |transport| {
+            let rules = transport.signature_rules()?;
+            put(minimum_rsa_bits, rules.minimum_rsa_bits);
+            put(presence, i32::from(rules.presence));
+            put(verification, i32::from(rules.verification));
             Ok(())
         })
     }

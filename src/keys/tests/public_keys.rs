@@ -56,7 +56,7 @@ fn types_and_bits() {
 
 #[test]
 fn unknown_types_are_told_from_damage() {
-    for name in ["ssh-dss", "ssh-ed448", "sk-ssh-ed25519@openssh.com", "ssh-ed25519-cert-v01@openssh.com", ""] {
+    for name in ["ssh-dss", "ssh-ed448", "sk-ssh-ed448@openssh.com", "ssh-ed25519-cert-v01@openssh.com", ""] {
         let blob = Writer::new().string(name).string([0; 32]).finish();
         assert!(matches!(PublicKey::from_blob(&blob), Err(Error::Unsupported(_))), "{name}");
     }
@@ -145,12 +145,13 @@ fn signatures_are_bound_to_key_data_and_algorithm() {
 #[test]
 fn one_algorithm_does_not_pass_for_another() {
     let all = ["ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"];
-    let all = all.into_iter().chain(["rsa-sha2-512", "rsa-sha2-256", "ssh-rsa", "", "none"]);
+    let all =
+        all.into_iter().chain(["rsa-sha2-512", "rsa-sha2-256", "ssh-rsa", "sk-ssh-ed25519@openssh.com", "", "none"]);
     for algorithm in all {
         for key in KEYS.iter() {
             let own = key.public().signature_algorithms();
             let signature = key.sign(own[0], b"data").unwrap();
-            if !own.contains(&algorithm) {
+            if !own.contains(&algorithm) && !(algorithm == "ssh-rsa" && key.public().is_rsa()) {
                 assert!(matches!(key.sign(algorithm, b"data"), Err(Error::Algorithm(_))));
                 assert!(matches!(key.public().verify(algorithm, b"data", &signature), Err(Error::Algorithm(_))));
             } else if algorithm != own[0] {
