@@ -80,6 +80,16 @@ template <typename Struct> inline Struct nacre_initial()
 #define NACRE_HOST_KEY_FIXED_ORDER 4
 
 /**
+ * The security key was touched for this signature: a bit of nacre_ticket_security_key.
+ */
+#define NACRE_SECURITY_KEY_PRESENT 1
+
+/**
+ * The security key made sure who its user is: a bit of nacre_ticket_security_key.
+ */
+#define NACRE_SECURITY_KEY_VERIFIED 4
+
+/**
  * nacre_transport_auth_password: no keyboard-interactive instead where the server does not offer passwords.
  */
 #define NACRE_AUTH_NO_FALLBACK 1
@@ -1868,7 +1878,8 @@ nacre_status nacre_key_sign(const struct nacre_key *key,
 /**
  * Checks a signature blob. NACRE_OK: it is this key's signature of the data; every other status means that it is not.
  *
- * `algorithm` NULL: any that fits the key; else the signature has to be of that one.
+ * `algorithm` NULL: any that fits the key but "ssh-rsa"; else the signature has to be of that one. An RSA key of less than
+ * 2,048 bits verifies nothing, and a security key has to have been touched for the signature.
  */
 nacre_status nacre_key_verify(const struct nacre_key *key,
                               const char *algorithm,
@@ -2075,6 +2086,17 @@ nacre_status nacre_ticket_verdict(const struct nacre_ticket *ticket, nacre_verdi
  * signature is right. Accepting lets the user in only then.
  */
 nacre_status nacre_ticket_verified(const struct nacre_ticket *ticket, int32_t *verified);
+
+/**
+ * NACRE_QUESTION_AUTH_PUBLICKEY, signed by a key in a security key: what that says of the signature. `flags`:
+ * NACRE_SECURITY_KEY_* bits. `counter`: of its signatures; one that does not grow from login to login tells of a copy of
+ * the key, but some always say 0. Either pointer may be NULL.
+ *
+ * NACRE_ERR_NOT_FOUND: another question, another kind of key, or nothing is signed yet.
+ */
+nacre_status nacre_ticket_security_key(const struct nacre_ticket *ticket,
+                                       uint32_t *flags,
+                                       uint32_t *counter);
 
 /**
  * A name: of the channel's type, the request, the signature algorithm, or the heading of prompts.
@@ -2666,6 +2688,30 @@ nacre_status nacre_transport_rekey_limits(const struct nacre_transport *transpor
                                           uint64_t *bytes,
                                           uint64_t *packets,
                                           uint32_t *seconds);
+
+/**
+ * Which signatures are made and taken, of hosts and of users, from now on; at any time.
+ *
+ * `minimum_rsa_bits`: what the modulus of an RSA key has to have, from 1,024 to 16,384; 0: the default, 2,048. A server
+ * does not offer a host key that is smaller. `presence` 1 (the default): a user's signature by a security key ("sk-")
+ * counts only if somebody touched the key for it. `verification` 1 (0 by default): only if the key made sure who that was,
+ * by a PIN or a finger. Both are a server's: keys of hosts are not touched for each connection. Where some users may do
+ * without, set 0 and decide by nacre_ticket_security_key.
+ *
+ * NACRE_ERR_ARGUMENT: a value out of its range.
+ */
+nacre_status nacre_transport_set_signature_rules(struct nacre_transport *transport,
+                                                 uint32_t minimum_rsa_bits,
+                                                 int32_t presence,
+                                                 int32_t verification);
+
+/**
+ * What nacre_transport_set_signature_rules set. Any pointer may be NULL.
+ */
+nacre_status nacre_transport_signature_rules(const struct nacre_transport *transport,
+                                             uint32_t *minimum_rsa_bits,
+                                             int32_t *presence,
+                                             int32_t *verification);
 
 /**
  * Asks the peer for a sign of life after so long without anything from it; 0: never (the default). After

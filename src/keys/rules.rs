@@ -17,6 +17,11 @@ impl SignatureRules {
     /// What `minimum_rsa_bits` can be set to: keys of other sizes cannot even be read.
     pub const RSA_BITS: std::ops::RangeInclusive<u32> = RSA_BITS;
 
+    /// Of hosts: nobody stands by to touch a security key for each connection.
+    pub fn of_hosts(self) -> Self {
+        Self { presence: false, verification: false, ..self }
+    }
+
     /// Whether a key of this size may sign.
     pub fn allow_size_of(&self, key: &PublicKey) -> Result<()> {
         let (bits, least) = (key.bits(), self.minimum_rsa_bits);

@@ -194,7 +194,7 @@ impl Transport {
             return Err(invalid(format!("the host key is {}, negotiated was {algorithm}", key.key_type())));
         }
         let hash = self.exchange_hash(running, agreement, &proof.host_key)?;
-        key.verify_under(&self.config.signature_rules, algorithm, &hash, &proof.signature)
+        key.verify_under(&self.config.signature_rules.of_hosts(), algorithm, &hash, &proof.signature)
             .map_err(|error| invalid(format!("the host key's signature: {error}")))?;
         self.remote_host_key = Some(key);
         Ok(hash)

@@ -227,11 +227,11 @@ impl ClientAuth {
         matches!(self.state, State::Authenticated { proved: false, .. })
     }
 
-    /// Whether a success that nothing was proved for ends the connection.
     pub fn set_signature_rules(&mut self, rules: SignatureRules) {
         self.context.signature_rules = rules;
     }
 
+    /// Whether a success that nothing was proved for ends the connection.
     pub fn set_refuse_trivial(&mut self, on: bool) {
         self.context.refuse_trivial = on;
     }

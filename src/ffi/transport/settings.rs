@@ -244,10 +244,11 @@ pub unsafe extern "C" fn nacre_transport_rekey_limits(
 
 /// Which signatures are made and taken, of hosts and of users, from now on; at any time.
 ///
-/// `minimum_rsa_bits`: what the modulus of an RSA key has to have, from 1,024 to 16,384; 0: the default, 2,048. A server does
-/// not offer a host key that is smaller. `presence` 1 (the default): a signature by a security key ("sk-") counts only if
-/// somebody touched the key for it. `verification` 1 (0 by default): only if the key made sure who that was, by a PIN or a
-/// finger. Where one user may do without, set 0 and decide by nacre_ticket_security_key.
+/// `minimum_rsa_bits`: what the modulus of an RSA key has to have, from 1,024 to 16,384; 0: the default, 2,048. A server
+/// does not offer a host key that is smaller. `presence` 1 (the default): a user's signature by a security key ("sk-")
+/// counts only if somebody touched the key for it. `verification` 1 (0 by default): only if the key made sure who that was,
+/// by a PIN or a finger. Both are a server's: keys of hosts are not touched for each connection. Where some users may do
+/// without, set 0 and decide by nacre_ticket_security_key.
 ///
 /// NACRE_ERR_ARGUMENT: a value out of its range.
 #[unsafe(no_mangle)]

@@ -17,7 +17,8 @@ fn pair_with(edits: &[(AlgorithmKind, &str)]) -> Pair {
 #[test]
 fn every_method_with_every_host_key() {
     for kex in available(AlgorithmKind::Kex) {
-        for host_key in available(AlgorithmKind::HostKey) {
+        // Security keys sign elsewhere, not in this process.
+        for host_key in available(AlgorithmKind::HostKey).into_iter().filter(|name| !name.starts_with("sk-")) {
             let mut pair = pair_with(&[(AlgorithmKind::Kex, kex), (AlgorithmKind::HostKey, host_key)]).connect();
             let negotiated = pair.client.negotiated().unwrap().clone();
             assert_eq!((negotiated.kex, negotiated.host_key), (kex, host_key));
