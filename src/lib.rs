@@ -12,3 +12,7 @@ pub mod keys;
 pub mod session;
 pub mod transport;
 pub mod wire;
+
+/// What tests inside and outside share names the library as those outside do.
+#[cfg(test)]
+extern crate self as nacre;

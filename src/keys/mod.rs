@@ -27,4 +27,4 @@ fn damaged(what: &str, error: &Error) -> Error {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

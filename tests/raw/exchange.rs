@@ -191,19 +191,33 @@ impl Peer {
         let shared = secret.diffie_hellman(&PublicKey::from(public));
         let host_key = self.host_key_blob();
         let hash = self.exchange_hash(&host_key, &public, &own, shared.as_bytes());
-        let mut signature = self.host_key.sign(&hash).to_bytes();
-        if self.malleable {
-            add_order(&mut signature);
-        }
-        let blob = Message::fields().string("ssh-ed25519").string(signature);
+        let blob = self.host_key_signature(&hash);
         let reply = message(31).string(host_key).string(own).string(blob).0;
         self.derive(hash, shared.as_bytes());
         self.stepwise(Step::Public, &reply, before);
         Ok(())
     }
 
+    fn host_key_signature(&self, hash: &[u8]) -> Message {
+        if let Some(flags) = self.flags {
+            let said = [flags, 0, 0, 0, 9];
+            let signed = [&Sha256::digest(b"ssh:")[..], &said, &Sha256::digest(hash)].concat();
+            let signature = self.host_key.sign(&signed).to_bytes();
+            return Message::fields().string("sk-ssh-ed25519@openssh.com").string(signature).raw(said);
+        }
+        let mut signature = self.host_key.sign(hash).to_bytes();
+        if self.malleable {
+            add_order(&mut signature);
+        }
+        Message::fields().string("ssh-ed25519").string(signature)
+    }
+
     pub fn host_key_blob(&self) -> Vec<u8> {
-        Message::fields().string("ssh-ed25519").string(self.host_key.verifying_key().as_bytes()).0
+        let key = self.host_key.verifying_key();
+        if self.flags.is_some() {
+            return Message::fields().string("sk-ssh-ed25519@openssh.com").string(key.as_bytes()).string("ssh:").0;
+        }
+        Message::fields().string("ssh-ed25519").string(key.as_bytes()).0
     }
 
     fn exchange_hash(&self, host_key: &[u8], client: &[u8], server: &[u8], shared: &[u8]) -> Vec<u8> {

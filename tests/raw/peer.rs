@@ -89,6 +89,8 @@ pub struct Peer {
     pub out: Way,
     pub inward: Way,
     pub host_key: SigningKey,
+    /// The host key is in a security key, which says this of each signature.
+    pub flags: Option<u8>,
     /// The library's.
     pub identification: Vec<u8>,
     pub own_kexinit: Vec<u8>,
@@ -120,6 +122,7 @@ impl Peer {
             out: Way::default(),
             inward: Way::default(),
             host_key: SigningKey::from_bytes(&[7; 32]),
+            flags: None,
             identification: Vec::new(),
             own_kexinit: Vec::new(),
             library_kexinit: Vec::new(),

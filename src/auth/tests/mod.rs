@@ -6,6 +6,7 @@ mod interactive;
 mod limits;
 mod password;
 mod publickey;
+mod signatures;
 mod steps;
 
 use super::*;

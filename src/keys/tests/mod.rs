@@ -1,6 +1,10 @@
 mod oracle;
 mod private_files;
 mod public_keys;
+mod rsa_rules;
+#[path = "../../../tests/support/security_key.rs"]
+pub mod security_key;
+mod security_keys;
 
 use super::{KeyType, PrivateKey};
 use std::path::{Path, PathBuf};

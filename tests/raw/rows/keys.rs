@@ -141,11 +141,35 @@ fn a_malleable_host_signature_in_an_honest_exchange() {
 #[test]
 fn a_host_key_of_another_algorithm_than_negotiated() {
     in_both_modes(|threads| {
-        for algorithm in ["ecdsa-sha2-nistp256", "ecdsa-sha2-nistp521", "rsa-sha2-512"] {
+        let others = ["ecdsa-sha2-nistp256", "ecdsa-sha2-nistp521", "rsa-sha2-512", "sk-ssh-ed25519@openssh.com"];
+        for algorithm in others {
             let options = Options { host_key: algorithm.into(), ..Options::default() };
             let (library, mut peer) = Library::client(threads, options);
             assert!(matches!(peer.handshake(), Err(End::Disconnect { code: 9, .. })));
             assert!(matches!(library.login(), Err(Error::HostKey(_))));
+        }
+    });
+}
+
+/// Nobody touches it for each connection; and it does not pass for the key in it.
+#[test]
+fn a_host_key_in_a_security_key() {
+    in_both_modes(|threads| {
+        for (host_key, flags) in [
+            ("sk-ssh-ed25519@openssh.com", Some(0)),
+            ("sk-ssh-ed25519@openssh.com", Some(1)),
+            ("ssh-ed25519", Some(1)),
+            ("sk-ssh-ed25519@openssh.com", None),
+        ] {
+            let options = Options { host_key: host_key.into(), ..Options::default() };
+            let (library, mut peer) = Library::client(threads, options);
+            peer.flags = flags;
+            let fits = flags.is_some() == host_key.starts_with("sk-");
+            assert_eq!(peer.connect().is_ok(), fits, "{host_key} {flags:?}");
+            match library.login() {
+                Ok(()) => assert!(fits),
+                Err(error) => assert!(!fits && matches!(error, Error::HostKey(_)), "{error}"),
+            }
         }
     });
 }
