@@ -162,7 +162,7 @@ class Writer:
             if of in header.numbers and not stars and of not in ANY_VALUE:
                 for value in ("77777", "-1", "INT32_MIN", "INT32_MAX"):
                     yield "unknown", name, value, "", refused
-            if name == "flags":
+            if name == "flags" and not stars:
                 yield "unknown flags", name, "0x80000000u", "", refused
             if name == "want_reply" and not stars:
                 yield "neither 0 nor 1", name, "2", "", refused
