@@ -5,7 +5,7 @@ use crate::hostile::{self, Repeatable};
 use crate::input::Input;
 use nacre::error::Error;
 use nacre::session::{
-    Answer, ChannelId, ClientMethod, Exit, HostKeyPolicy, Keepalive, Limit, Question, QuestionId, RekeyLimits,
+    Answer, ChannelId, ClientMethod, Exit, HostKeyCheck, HostKeyPolicy, Keepalive, Limit, Question, QuestionId, RekeyLimits,
     ServerQuestion, Session, SessionConfig, SessionEvent, SessionState, StderrMode, Stream,
 };
 use nacre::transport::{AlgorithmKind, Config, Role, Transport, available};
@@ -64,12 +64,11 @@ impl World {
         config.host_key_policy = match shape >> 1 & 3 {
             0 | 1 => HostKeyPolicy::Any,
             2 => HostKeyPolicy::Unset,
-            _ => HostKeyPolicy::Check {
-                keys: Vec::new(),
-                fingerprints: Vec::new(),
+            _ => HostKeyPolicy::Check(Box::new(HostKeyCheck {
                 ask: true,
                 fixed_order: shape & 64 != 0,
-            },
+                ..HostKeyCheck::default()
+            })),
         };
         if shape & 8 != 0 {
             config.keepalive = Keepalive { interval: Some(Duration::from_secs(1)), max_unanswered: 3 };

@@ -27,7 +27,7 @@ pub use kex::{
     ClientExchange, KEX_ALGORITHMS, KexAlgorithm, KexMethod, LARGEST_GROUP, ModpGroup, ModpKeyPair, OneRound,
     SMALLEST_GROUP, SharedSecret, choose_group, find_kex, load_moduli,
 };
-pub use mac::{MACS, MacAlgorithm, find_mac};
+pub use mac::{MACS, MacAlgorithm, find_mac, hmac_sha1};
 pub use offer::{Offer, Policy};
 pub use plain::{plain_opener, plain_sealer};
 pub use random::{RandomSource, SystemRandom, random_bytes};

@@ -40,9 +40,9 @@ pub use transport::{ConnectOptions, Transport};
 
 /// The types below that the methods here take and give.
 pub use crate::session::{
-    AlgorithmKind, Answer, ChannelInfo, ChannelRequest, ClientMethod, Counters, Exit, HostKeyPolicy, Keepalive, Limit,
-    Negotiated, Policy, PrivateKey, PublicKey, Question, RekeyLimits, ServerQuestion, SignatureRules, StderrMode,
-    Stream, available,
+    AlgorithmKind, Answer, ChannelInfo, ChannelRequest, ClientMethod, Counters, Exit, HostKeyCheck, HostKeyPolicy,
+    HostKeys, Keepalive, Limit, Negotiated, Policy, PrivateKey, PublicKey, Question, RekeyLimits, ServerQuestion,
+    SignatureRules, StderrMode, Stream, available,
 };
 
 #[cfg(test)]

@@ -2,16 +2,21 @@
 #![forbid(unsafe_code)]
 
 mod armour;
+mod entries;
 mod fingerprint;
 mod generate;
+mod known_hosts;
 mod lines;
 mod openssh;
+mod patterns;
 mod private;
 mod public;
 mod rules;
 
 pub use generate::KeyType;
+pub use known_hosts::{Addition, HostKeys, KnownHosts, ListedKey, Marker, Standing};
 pub use openssh::DEFAULT_ROUNDS;
+pub use patterns::{Matching, Network, Origins, match_list, matches};
 pub use private::PrivateKey;
 pub use public::PublicKey;
 pub use rules::{SecurityKeyUse, SignatureRules};

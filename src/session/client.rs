@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::questions::{Pending, Question};
 use super::sink::Sink;
-use super::{PublicKey, Session, SessionEvent, SessionState, Stage, Timer};
+use super::{HostKeys, PublicKey, Session, SessionEvent, SessionState, Stage, Timer};
 use crate::auth::{ClientAuth, ClientAuthEvent, ClientContext, ClientMethod};
 use crate::connection::Connection;
 use crate::error::{Error, HostKeyVerdict, Result};
@@ -16,24 +16,47 @@ pub enum HostKeyPolicy {
     #[default]
     Unset,
     Any,
-    /// A listed key or fingerprint ("SHA256:…") is trusted; any other is asked about, or refused.
-    Check {
-        keys: Vec<PublicKey>,
-        fingerprints: Vec<String>,
-        ask: bool,
-        /// What is known does not bear on the order in which host key algorithms are offered (CVE-2020-14145).
-        fixed_order: bool,
-    },
+    /// Something is given to check it with.
+    Check(Box<HostKeyCheck>),
+}
+
+/// What a server's key is held against. A revoked one is refused; a listed key or fingerprint, and a known key, are
+/// trusted; any other is asked about, or refused.
+#[derive(Clone, Default)]
+pub struct HostKeyCheck {
+    pub keys: Vec<PublicKey>,
+    /// "SHA256:…"
+    pub fingerprints: Vec<String>,
+    /// What a list of known hosts says of the host.
+    pub known: HostKeys,
+    pub ask: bool,
+    /// What is known does not bear on the order in which host key algorithms are offered (CVE-2020-14145).
+    pub fixed_order: bool,
+}
+
+impl HostKeyCheck {
+    /// None: the key is right.
+    fn verdict(&self, key: &PublicKey) -> Option<HostKeyVerdict> {
+        if self.known.is_revoked(key) {
+            return Some(HostKeyVerdict::Revoked);
+        }
+        if self.keys.contains(key) || has_fingerprint(&self.fingerprints, key) {
+            return None;
+        }
+        let given = !self.keys.is_empty() || !self.fingerprints.is_empty();
+        match self.known.check(key).0.verdict() {
+            Some(HostKeyVerdict::Unknown) if given => Some(HostKeyVerdict::Changed),
+            verdict => verdict,
+        }
+    }
 }
 
 impl HostKeyPolicy {
-    /// The keys that are expected, where that is all that will be taken or known.
-    /// The keys whose kinds are asked for first.
-    pub(super) fn keys_to_prefer(&self) -> &[PublicKey] {
-        match self {
-            Self::Check { keys, fixed_order: false, .. } => keys,
-            Self::Check { .. } | Self::Unset | Self::Any => &[],
-        }
+    /// Whether a key of this kind is asked for first: one is known.
+    pub(super) fn prefers(&self, algorithm: &str) -> bool {
+        let Self::Check(check) = self else { return false };
+        let fits = |key: &PublicKey| key.fits(algorithm);
+        !check.fixed_order && (check.keys.iter().any(fits) || check.known.recognised().any(fits))
     }
 }
 
@@ -171,21 +194,16 @@ impl Session {
         let Some(key) = self.transport.remote_host_key().cloned() else {
             return Err(Error::internal("a key exchange without a host key"));
         };
-        let (keys, fingerprints, ask) = match &self.policy {
+        let (verdict, ask) = match &self.policy {
             HostKeyPolicy::Unset => return Ok(()),
-            HostKeyPolicy::Any => {
-                self.trust = Trust::Trusted;
-                return Ok(());
-            }
-            HostKeyPolicy::Check { keys, fingerprints, ask, .. } => (keys, fingerprints, *ask),
+            HostKeyPolicy::Any => (None, false),
+            HostKeyPolicy::Check(check) => (check.verdict(&key), check.ask),
         };
-        if keys.contains(&key) || has_fingerprint(fingerprints, &key) {
+        let Some(verdict) = verdict else {
             self.trust = Trust::Trusted;
             return Ok(());
-        }
-        let expected = !keys.is_empty() || !fingerprints.is_empty();
-        let verdict = if expected { HostKeyVerdict::Changed } else { HostKeyVerdict::Unknown };
-        if !ask {
+        };
+        if !ask || verdict == HostKeyVerdict::Revoked {
             return Err(refusal(verdict, &key));
         }
         self.ask(Pending::HostKey, Question::HostKey { key, verdict }, now);
@@ -275,6 +293,7 @@ fn refusal(verdict: HostKeyVerdict, key: &PublicKey) -> Error {
         HostKeyVerdict::Changed => {
             format!("the server showed the {kind} key {fingerprint}, which is not the expected one")
         }
+        HostKeyVerdict::Revoked => format!("the server showed the {kind} key {fingerprint}, which is revoked"),
         HostKeyVerdict::Refused => format!("the application refused the server's {kind} key {fingerprint}"),
         _ => format!("the server's {kind} key {fingerprint} is not known"),
     };

@@ -108,8 +108,7 @@ const LONGEST_SEND_QUEUE: usize = 256 * 1024;
 /// A server with several keys shows the one of the kind that the client wants most: that must be one that the
 /// client can recognise.
 fn prefer_expected_keys(algorithms: &mut [&'static str], policy: &HostKeyPolicy) {
-    let keys = policy.keys_to_prefer();
-    let is_expected = |name: &str| keys.iter().any(|key| key.fits(name));
+    let is_expected = |name: &str| policy.prefers(name);
     // Nothing is gained then, and an order of its own would tell whoever listens which keys are known (CVE-2020-14145).
     if algorithms.first().is_some_and(|name| is_expected(name)) {
         return;

@@ -25,11 +25,11 @@ pub use crate::auth::{ClientMethod, ServerQuestion};
 pub use crate::connection::{ChannelId, ChannelRequest, Exit, StderrMode, Stream};
 pub use crate::error::HostKeyVerdict;
 pub use crate::transport::{
-    AlgorithmKind, Algorithms, Counters, Negotiated, Policy, PrivateKey, PublicKey, RandomSource, RekeyLimits, Role,
-    SignatureRules, SystemRandom, available,
+    AlgorithmKind, Algorithms, Counters, HostKeys, Negotiated, Policy, PrivateKey, PublicKey, RandomSource,
+    RekeyLimits, Role, SignatureRules, SystemRandom, available,
 };
 pub use channels::ChannelInfo;
-pub use client::HostKeyPolicy;
+pub use client::{HostKeyCheck, HostKeyPolicy};
 pub use config::{Keepalive, SessionConfig};
 pub use events::{RequestId, SessionEvent};
 pub use limits::{Limit, Limits};

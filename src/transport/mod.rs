@@ -23,7 +23,7 @@ mod rekey;
 
 pub use crate::crypto::Policy;
 pub use crate::crypto::{RandomSource, SystemRandom};
-pub use crate::keys::{PrivateKey, PublicKey, SignatureRules};
+pub use crate::keys::{HostKeys, PrivateKey, PublicKey, SignatureRules};
 pub use algorithms::{AlgorithmKind, Algorithms, available};
 pub use config::{Config, RekeyLimits};
 pub use extensions::Extensions;

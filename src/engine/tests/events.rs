@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use super::support::*;
 use crate::engine::*;
 use crate::error::Error;
-use crate::session::{Answer, HostKeyPolicy, Question, ServerQuestion, Stream};
+use crate::session::{Answer, HostKeyCheck, HostKeyPolicy, Question, ServerQuestion, Stream};
 
 /// Nothing of the client waits in here: its engine is dispatched, or works by itself.
 fn until<T>(pair: &Pair, mut done: impl FnMut() -> Option<T>) -> T {
@@ -144,7 +144,7 @@ fn questions_as_events() {
         pair.server.set_questions_as_events(true).unwrap();
         let _ = pair.server.start_server(None, Timeout::NONE, false);
         pair.client.set_questions_as_events(true).unwrap();
-        let policy = HostKeyPolicy::Check { keys: Vec::new(), fingerprints: Vec::new(), ask: true, fixed_order: false };
+        let policy = HostKeyPolicy::Check(Box::new(HostKeyCheck { ask: true, ..HostKeyCheck::default() }));
         let started = pair.client.connect(ConnectOptions { policy, ..secret() }, Timeout::NONE, true);
         assert!(matches!(started.result, Err(Error::Again)));
         let mut asked = Vec::new();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::{begun, nacre_transport};
-use crate::engine::{Asker, ClientMethod, ConnectOptions, HostKeyPolicy, Timeout};
+use crate::engine::{Asker, ClientMethod, ConnectOptions, HostKeyCheck, HostKeyPolicy, HostKeys, Timeout};
 use crate::error::{Error, Result};
 use crate::ffi::asker::Callbacks;
 use crate::ffi::boundary::{on, share, share_optional};
@@ -47,7 +47,8 @@ unsafe fn policy(check: &nacre_host_key_check, ask: bool) -> Result<HostKeyPolic
         return Err(Error::argument("nothing is given to check the host key with"));
     }
     let fixed_order = check.flags & NACRE_HOST_KEY_FIXED_ORDER != 0;
-    Ok(HostKeyPolicy::Check { keys, fingerprints, ask, fixed_order })
+    let known = HostKeys::default();
+    Ok(HostKeyPolicy::Check(Box::new(HostKeyCheck { keys, fingerprints, known, ask, fixed_order })))
 }
 
 /// What cannot be the fingerprint of any key is said to be so at once, instead of looking like an attack later.

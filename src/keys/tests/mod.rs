@@ -1,4 +1,5 @@
 mod oracle;
+mod patterns;
 mod private_files;
 mod public_keys;
 mod rsa_rules;

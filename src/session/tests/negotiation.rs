@@ -53,7 +53,7 @@ fn with_policy(policy: HostKeyPolicy) -> Pair {
 }
 
 fn check(keys: Vec<PublicKey>, fingerprints: Vec<String>, ask: bool) -> HostKeyPolicy {
-    HostKeyPolicy::Check { keys, fingerprints, ask, fixed_order: false }
+    HostKeyPolicy::Check(Box::new(HostKeyCheck { keys, fingerprints, ask, ..HostKeyCheck::default() }))
 }
 
 fn other_key() -> PublicKey {
@@ -203,7 +203,7 @@ fn known_keys_do_not_show_where_the_order_is_fixed() {
             config.algorithms.set(AlgorithmKind::HostKey, list).unwrap();
         }
         let keys = keys.iter().map(|key| (*key).clone()).collect();
-        let policy = HostKeyPolicy::Check { keys, fingerprints: vec![], ask: false, fixed_order };
+        let policy = HostKeyPolicy::Check(Box::new(HostKeyCheck { keys, fixed_order, ..HostKeyCheck::default() }));
         config.transport(&policy).algorithms.get(AlgorithmKind::HostKey)
     };
     let fixed = offered(&[], false, None);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ed25519_dalek::{Signer, SigningKey};
-use nacre::engine::{AlgorithmKind, ConnectOptions, Decision, HostKeyPolicy, Question, Timeout};
+use nacre::engine::{AlgorithmKind, ConnectOptions, Decision, HostKeyCheck, HostKeyPolicy, Question, Timeout};
 use nacre::error::{Error, HostKeyVerdict};
 
 use crate::raw::library::{LONG, in_both_roles, secret};
@@ -176,9 +176,11 @@ fn a_host_key_in_a_security_key() {
 
 #[test]
 fn a_refused_or_unanswered_host_key_question() {
-    let ask = || HostKeyPolicy::Check { keys: vec![], fingerprints: vec![], ask: true, fixed_order: false };
-    let never =
-        || HostKeyPolicy::Check { keys: vec![], fingerprints: vec!["SHA256:x".into()], ask: false, fixed_order: false };
+    let ask = || HostKeyPolicy::Check(Box::new(HostKeyCheck { ask: true, ..HostKeyCheck::default() }));
+    let never = || {
+        let fingerprints = vec!["SHA256:x".into()];
+        HostKeyPolicy::Check(Box::new(HostKeyCheck { fingerprints, ..HostKeyCheck::default() }))
+    };
     in_both_modes(|threads| {
         let reject =
             Watcher::with(|ticket| matches!(ticket.question(), Question::HostKey { .. }).then_some(Decision::Reject));
