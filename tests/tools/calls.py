@@ -19,7 +19,7 @@ USUAL = {
     "timeout_ms": "timeout_ms", "want_reply": "1", "core_dumped": "0", "which": "NACRE_LIMIT_CLOSE", "max_unanswered": "3",
     "interval_ms": "60000", "window_bytes": "65536", "max_packet_bytes": "32768", "op": "1", "algorithm": "NULL",
     "passphrase": "NULL", "submethods": "NULL", "flags": "0", "decision": "NACRE_REJECT", "index": "0", "seconds": "3600",
-    "bytes": "1 << 20", "packets": "1 << 20", "bits": "0", "format": "NACRE_KEY_OPENSSH",
+    "bytes": "1 << 20", "packets": "1 << 20", "bits": "0", "minimum_rsa_bits": "2048", "format": "NACRE_KEY_OPENSSH",
     "kind nacre_fingerprint_kind": "NACRE_FINGERPRINT_SHA256",
 }
 # What makes a struct usual.
@@ -164,7 +164,7 @@ class Writer:
                     yield "unknown", name, value, "", refused
             if name == "flags" and not stars:
                 yield "unknown flags", name, "0x80000000u", "", refused
-            if name == "want_reply" and not stars:
+            if name in ("want_reply", "presence", "verification") and not stars:
                 yield "neither 0 nor 1", name, "2", "", refused
             if of in header.structs and stars == 1:
                 for size in ("0", "sizeof(size_t) - 1", "SIZE_MAX"):
