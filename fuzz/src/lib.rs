@@ -2,6 +2,7 @@
 //! hold whatever they are. `targets/` makes programs of them; `tests/replay.rs` runs the kept inputs as a test.
 
 pub mod boundary;
+pub mod compression;
 pub mod connection;
 mod hostile;
 mod input;
@@ -18,6 +19,7 @@ pub type Body = fn(&[u8]);
 pub const TARGETS: &[(&str, Body)] = &[
     ("messages", messages::run),
     ("packets", packets::run),
+    ("compression", compression::run),
     ("negotiation", negotiation::run),
     ("keys", keys::run),
     ("userauth", userauth::run),

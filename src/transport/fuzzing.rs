@@ -1,5 +1,6 @@
 //! What the fuzzers reach into.
 
+pub use super::compression::{Deflater, Inflater};
 pub use super::negotiation::{Choice, Markers, Proposal, markers, negotiate};
 pub use super::packet_reader::{PacketReader, Received};
 
