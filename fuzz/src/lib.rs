@@ -4,6 +4,7 @@
 pub mod boundary;
 pub mod compression;
 pub mod connection;
+pub mod exchange;
 mod hostile;
 mod input;
 pub mod keys;
@@ -20,6 +21,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("messages", messages::run),
     ("packets", packets::run),
     ("compression", compression::run),
+    ("exchange", exchange::run),
     ("negotiation", negotiation::run),
     ("keys", keys::run),
     ("userauth", userauth::run),
