@@ -35,13 +35,17 @@ struct Granted {
 struct Line {
     room: usize,
     granted: HashMap<u32, Granted>,
+    encoded: Vec<u8>,
 }
+
+/// Of a packet: what stands around a message on the wire. Messages of one byte of data fill a line too.
+const AROUND: usize = 32;
 
 impl MessageSink for Line {
     fn send(&mut self, message: &Message<'_>) -> Result<()> {
-        let mut encoded = Vec::new();
-        message.encode(&mut encoded);
-        assert_eq!(encoded.len(), message.length());
+        self.encoded.clear();
+        message.encode(&mut self.encoded);
+        assert_eq!(self.encoded.len(), message.length());
         let data = match message {
             Message::ChannelData(data) => Some((data.recipient_channel, data.data.len())),
             Message::ChannelExtendedData(data) => Some((data.recipient_channel, data.data.len())),
@@ -52,7 +56,7 @@ impl MessageSink for Line {
             granted.sent += length as u64;
             assert!(granted.sent <= granted.window, "{} sent of {}", granted.sent, granted.window);
             assert!(length <= granted.largest as usize, "{length} bytes in a packet for {}", granted.largest);
-            self.room = self.room.saturating_sub(length);
+            self.room = self.room.saturating_sub(message.length() + AROUND);
         }
         Ok(())
     }
@@ -91,7 +95,7 @@ impl World {
         Self {
             limits: connection.config().clone(),
             connection,
-            line: Line { room: 1 << 20, granted: HashMap::new() },
+            line: Line { room: 1 << 20, granted: HashMap::new(), encoded: Vec::new() },
             channels: Vec::new(),
             opens: Vec::new(),
             requests: Vec::new(),
