@@ -6,8 +6,7 @@ use std::fs;
 use std::path::Path;
 
 const ROWS: u32 = 94;
-const CAPABILITIES: &[&str] =
-    &["Proof", "Algorithms", "Keys", "Transport", "SFTP", "GSSAPI", "Speed", "Host configuration"];
+const CAPABILITIES: &[&str] = &["Algorithms", "Keys", "Transport", "SFTP", "GSSAPI", "Speed", "Host configuration"];
 
 struct Row {
     number: u32,
@@ -63,15 +62,16 @@ fn every_row_is_answered_once_and_its_tests_exist() {
     let mut wrong = Vec::new();
     for row in &rows {
         let named = names(&row.where_shown);
+        let names_a_capability = CAPABILITIES.iter().any(|capability| row.where_shown.contains(capability));
         match row.state.as_str() {
+            "in part" | "later" if !names_a_capability => {
+                wrong.push(format!("row {}: no capability named", row.number))
+            }
             "shown" if named.is_empty() => wrong.push(format!("row {}: no test named", row.number)),
             "shown" | "in part" => {
                 for name in named.iter().filter(|name| !tests.contains(*name)) {
                     wrong.push(format!("row {}: no test `{name}`", row.number));
                 }
-            }
-            "later" if !CAPABILITIES.iter().any(|capability| row.where_shown.contains(capability)) => {
-                wrong.push(format!("row {}: no capability named", row.number));
             }
             "later" => {}
             "cannot arise" if row.where_shown.len() < 20 => wrong.push(format!("row {}: no reason", row.number)),

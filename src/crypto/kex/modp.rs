@@ -169,6 +169,11 @@ impl ModpKeyPair {
         &self.public
     }
 
+    #[cfg(test)]
+    pub fn exponent_bits(&self) -> u32 {
+        self.exponent.bits()
+    }
+
     fn agree(&self, theirs: &BigNumber) -> Result<SharedSecret> {
         let secret = self.group.prime.power(theirs, &self.exponent)?;
         if !self.group.contains(&secret) {

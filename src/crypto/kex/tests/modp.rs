@@ -105,6 +105,29 @@ fn exponents_are_fresh_and_publics_differ() {
     }
 }
 
+/// What D(HE)at lives on is work for nothing: exponents that are longer than what the group is worth, and exponentiation
+/// for a peer that sends anything at all.
+#[test]
+fn exponents_are_short_and_bad_values_cost_none() {
+    for group in [&GROUP_1, &GROUP_14, &GROUP_15, &GROUP_16, &GROUP_17, &GROUP_18] {
+        assert_eq!(group.generate().unwrap().exponent_bits(), 512, "{} bits", group.bits());
+    }
+    let kex = one_round("diffie-hellman-group18-sha512");
+    let bad = content(&plus(&primes::GROUP_18, -1));
+    // The shortest of several: whatever else runs on the machine only adds to it.
+    let shortest = |times: u32, answer: &dyn Fn()| {
+        let time = || {
+            let started = std::time::Instant::now();
+            (0..times).for_each(|_| answer());
+            started.elapsed()
+        };
+        (0..5).map(|_| time()).min().unwrap()
+    };
+    let one_good = shortest(1, &|| assert!(kex.server(&content(&[15])).is_ok()));
+    let many_bad = shortest(50, &|| assert!(kex.server(&bad).is_err()));
+    assert!(many_bad < one_good, "50 refusals take {many_bad:?}, one exchange {one_good:?}");
+}
+
 fn received(prime: &[u8], generator: &[u8]) -> Result<ModpGroup> {
     ModpGroup::received(&content(prime), &content(generator), SMALLEST_GROUP..=LARGEST_GROUP)
 }
