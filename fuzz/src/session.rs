@@ -5,8 +5,8 @@ use crate::hostile::{self, Repeatable};
 use crate::input::Input;
 use nacre::error::Error;
 use nacre::session::{
-    Answer, ChannelId, ClientMethod, Exit, HostKeyCheck, HostKeyPolicy, Keepalive, Limit, Question, QuestionId, RekeyLimits,
-    ServerQuestion, Session, SessionConfig, SessionEvent, SessionState, StderrMode, Stream,
+    Answer, ChannelId, ClientMethod, Exit, HostKeyCheck, HostKeyPolicy, Keepalive, Limit, Question, QuestionId,
+    RekeyLimits, ServerQuestion, Session, SessionConfig, SessionEvent, SessionState, StderrMode, Stream,
 };
 use nacre::transport::{AlgorithmKind, Config, Role, Transport, available};
 use std::time::{Duration, Instant};
