@@ -80,6 +80,28 @@ template <typename Struct> inline Struct nacre_initial()
 #define NACRE_HOST_KEY_FIXED_ORDER 4
 
 /**
+ * nacre_host_key_check: a key that is accepted when asked about is added to `known_hosts`, and to the end of the file that
+ * this was read from, unless another key of its type is known there. nacre_known_hosts_take_error says whether that failed;
+ * the connection goes on all the same.
+ */
+#define NACRE_HOST_KEY_ADD 8
+
+/**
+ * nacre_host_key_check: as NACRE_HOST_KEY_ADD, with the host's name hashed.
+ */
+#define NACRE_HOST_KEY_ADD_HASHED 16
+
+/**
+ * nacre_known_hosts_load_file: without a file the list is empty, and the file is made when something is written.
+ */
+#define NACRE_KNOWN_HOSTS_MAY_BE_MISSING 1
+
+/**
+ * nacre_known_hosts_add: the name is hashed, so that whoever reads the file does not learn it.
+ */
+#define NACRE_KNOWN_HOSTS_HASHED 1
+
+/**
  * The security key was touched for this signature: a bit of nacre_ticket_security_key.
  */
 #define NACRE_SECURITY_KEY_PRESENT 1
@@ -126,6 +148,16 @@ typedef struct nacre_error nacre_error;
  * use it at once; private parts are wiped when the last owner goes.
  */
 typedef struct nacre_key nacre_key;
+
+/**
+ * Which hosts have which keys: the lines of a known_hosts file (sshd(8)), those that say nothing to nacre included.
+ * Several threads and transports may use it at once; what one adds, the others know.
+ *
+ * A host is looked for as ssh does: its name in small letters, and `[name]:port` where the port is not 22; if nothing is
+ * known of that, the key that the name has without a port is right as well. Names may be hashed, and be patterns with `*`,
+ * `?` and, for exceptions, `!`.
+ */
+typedef struct nacre_known_hosts nacre_known_hosts;
 
 /**
  * Bytes that are built and read as the data types of the protocol: what goes into a request, what comes with a reply.
@@ -330,6 +362,16 @@ typedef int32_t nacre_fingerprint_kind;
 typedef int32_t nacre_key_format;
 
 /**
+ * How the key that a host shows stands to what is known of the host.
+ */
+typedef int32_t nacre_known_host;
+
+/**
+ * What a line says of its key.
+ */
+typedef int32_t nacre_known_hosts_marker;
+
+/**
  * One thing that nacre_poll waits for: an event of an engine, an event of a transport, or something on a channel. Just one
  * of the three handles is given.
  */
@@ -400,8 +442,9 @@ typedef struct nacre_negotiated {
 } nacre_negotiated;
 
 /**
- * How a server's host key is checked. Any of the given keys and fingerprints is right; another one is asked about when
- * `ask` is there, else refused.
+ * How a server's host key is checked. Any of the given keys and fingerprints is right, and so is a key that `known_hosts`
+ * has for the host, unless it is revoked there; another one is asked about when `ask` is there, else refused. A revoked one
+ * is refused without a question.
  */
 typedef struct nacre_host_key_check {
     size_t size;
@@ -429,14 +472,31 @@ typedef struct nacre_host_key_check {
     const char *const *fingerprints;
     size_t fingerprint_count;
     /**
-     * Is this key right? `verdict` is NACRE_VERDICT_UNKNOWN or NACRE_VERDICT_CHANGED. Time that passes here counts
-     * against no deadline.
+     * Is this key right? `verdict` is NACRE_VERDICT_UNKNOWN, or NACRE_VERDICT_CHANGED where other keys are given or known,
+     * of other types too. Time that passes here counts against no deadline.
      */
     nacre_decision (*ask)(void *userdata,
                           struct nacre_transport *transport,
                           const struct nacre_key *key,
                           nacre_verdict verdict,
                           struct nacre_ticket *ticket);
+    /**
+     * May be NULL. What it says of `host` and `port` when this struct is given is what counts; kinds of keys that are known
+     * are asked for first. It is kept only for NACRE_HOST_KEY_ADD.
+     */
+    struct nacre_known_hosts *known_hosts;
+    /**
+     * With `known_hosts`: the name or address by which the host is known, as the user gave it.
+     */
+    const char *host;
+    /**
+     * With `known_hosts`: the port; 0 is 22.
+     */
+    uint32_t port;
+    /**
+     * 0.
+     */
+    uint32_t reserved2;
 } nacre_host_key_check;
 
 /**
@@ -754,17 +814,18 @@ typedef int32_t nacre_policy;
 #define NACRE_VERDICT_UNCHECKED 1
 
 /**
- * No key of this host is known: none was given.
+ * No key of this host is known, and none was given.
  */
 #define NACRE_VERDICT_UNKNOWN 2
 
 /**
- * Another key is known for this host: it is not among the keys and fingerprints that were given.
+ * Another key is known for this host, perhaps of another type: it is neither among the keys and fingerprints that were given
+ * nor in the known hosts.
  */
 #define NACRE_VERDICT_CHANGED 3
 
 /**
- * It is marked as revoked.
+ * It is marked as revoked in the known hosts.
  */
 #define NACRE_VERDICT_REVOKED 4
 
@@ -872,6 +933,46 @@ typedef int32_t nacre_policy;
  * OpenSSH's format.
  */
 #define NACRE_KEY_OPENSSH 0
+
+/**
+ * It is the key of this host.
+ */
+#define NACRE_KNOWN_HOST_MATCH 1
+
+/**
+ * The host has another key of this type: somebody may be in between.
+ */
+#define NACRE_KNOWN_HOST_CHANGED 2
+
+/**
+ * The host has keys, but none of this type.
+ */
+#define NACRE_KNOWN_HOST_OTHER_TYPE 3
+
+/**
+ * Nothing is known of the host.
+ */
+#define NACRE_KNOWN_HOST_UNKNOWN 4
+
+/**
+ * The key is marked as revoked for this host, whatever else is known.
+ */
+#define NACRE_KNOWN_HOST_REVOKED 5
+
+/**
+ * It is the host's own.
+ */
+#define NACRE_KNOWN_HOSTS_KEY 0
+
+/**
+ * "@cert-authority": it signs the certificates of the hosts.
+ */
+#define NACRE_KNOWN_HOSTS_CERT_AUTHORITY 1
+
+/**
+ * "@revoked": neither it nor what it has signed is ever right.
+ */
+#define NACRE_KNOWN_HOSTS_REVOKED 2
 
 /**
  * Time from the first byte until keys are in use (30,000).
@@ -1910,6 +2011,146 @@ nacre_status nacre_key_ref(struct nacre_key *key);
 void nacre_key_free(struct nacre_key *key);
 
 /**
+ * Makes an empty list.
+ */
+nacre_status nacre_known_hosts_new(struct nacre_known_hosts **known_hosts, struct nacre_error **err);
+
+/**
+ * Reads a known_hosts file. Lines that cannot be read are kept and say nothing; nacre_known_hosts_problem tells of them.
+ *
+ * `flags`: NACRE_KNOWN_HOSTS_MAY_BE_MISSING or 0. Errors: NACRE_ERR_NOT_FOUND, _PERMISSION, _IO.
+ */
+nacre_status nacre_known_hosts_load_file(const char *path,
+                                         uint32_t flags,
+                                         struct nacre_known_hosts **known_hosts,
+                                         struct nacre_error **err);
+
+/**
+ * Reads what a known_hosts file would hold from memory. Nothing is written unless nacre_known_hosts_save names a file.
+ */
+nacre_status nacre_known_hosts_load_memory(const void *data,
+                                           size_t len,
+                                           struct nacre_known_hosts **known_hosts,
+                                           struct nacre_error **err);
+
+/**
+ * How a key stands that a host shows: a NACRE_KNOWN_HOST_* value.
+ *
+ * `port` 0 is 22. `line` (may be NULL) says which line decided, from 1; 0 when none did.
+ */
+nacre_status nacre_known_hosts_check(const struct nacre_known_hosts *known_hosts,
+                                     const char *host,
+                                     uint32_t port,
+                                     const struct nacre_key *key,
+                                     nacre_known_host *result,
+                                     size_t *line);
+
+/**
+ * One of the keys that the list has for a host, by number from 0; NACRE_ERR_NOT_FOUND behind the last. It is the caller's
+ * to free.
+ *
+ * `marker` says which: the host's own (only those for this very port), the authorities whose certificates are right for
+ * it, or the revoked ones. Keys of types that nacre does not know are passed over. `line` (may be NULL): its line.
+ */
+nacre_status nacre_known_hosts_key(const struct nacre_known_hosts *known_hosts,
+                                   const char *host,
+                                   uint32_t port,
+                                   nacre_known_hosts_marker marker,
+                                   size_t index,
+                                   struct nacre_key **key,
+                                   size_t *line);
+
+/**
+ * Adds a line at the end, in memory: nacre_known_hosts_save writes it. A line that says so already stays alone.
+ *
+ * `host` has to be one name or address; with a marker it may be a list of patterns with commas. `port` 0 is 22. `flags`:
+ * NACRE_KNOWN_HOSTS_HASHED or 0. `comment` may be NULL. NACRE_ERR_ARGUMENT: the host cannot be written into such a file.
+ */
+nacre_status nacre_known_hosts_add(struct nacre_known_hosts *known_hosts,
+                                   const char *host,
+                                   uint32_t port,
+                                   const struct nacre_key *key,
+                                   nacre_known_hosts_marker marker,
+                                   uint32_t flags,
+                                   const char *comment);
+
+/**
+ * Takes away the lines that say this key of this host and port; `key` NULL: every line that says a key of it. They go as
+ * with ssh-keygen -R: whole, whatever other hosts they name, but those with a marker stay. In memory:
+ * nacre_known_hosts_save writes it. `count` (may be NULL) says how many lines there were; none is no error.
+ */
+nacre_status nacre_known_hosts_remove(struct nacre_known_hosts *known_hosts,
+                                      const char *host,
+                                      uint32_t port,
+                                      const struct nacre_key *key,
+                                      size_t *count);
+
+/**
+ * Hashes all names, as ssh-keygen -H does: a line with several becomes several. Patterns, and lines with a marker, stay.
+ * In memory: nacre_known_hosts_save writes it. `count` (may be NULL) says how many names were hashed.
+ */
+nacre_status nacre_known_hosts_hash(struct nacre_known_hosts *known_hosts,
+                                    size_t *count);
+
+/**
+ * Writes the list to a file that only its owner can read, in one step: either all of it is there afterwards, or what was
+ * there before. A symbolic link stays, and what it leads to is written.
+ *
+ * `path` NULL: the file that the list was read from. What others have added to the end of that since is kept and taken
+ * over; NACRE_ERR_STATE: they have changed it in another way, so that it has to be read again first. Errors:
+ * NACRE_ERR_ARGUMENT when there is no file, _PERMISSION, _IO.
+ */
+nacre_status nacre_known_hosts_save(struct nacre_known_hosts *known_hosts,
+                                    const char *path);
+
+/**
+ * The lines as nacre_known_hosts_save would write them.
+ */
+nacre_status nacre_known_hosts_text(const struct nacre_known_hosts *known_hosts,
+                                    void *buf,
+                                    size_t cap,
+                                    size_t *needed);
+
+/**
+ * The host key algorithms in the order in which a client asks for them: if the host has keys, those that fit them come
+ * first, so that the server shows one that is known; unless the first of all fits anyway. A client does so by itself when
+ * the list is in its nacre_host_key_check.
+ *
+ * `algorithms` is as for nacre_transport_set_algorithms; `algorithms` NULL: the default list.
+ */
+nacre_status nacre_known_hosts_algorithms(const struct nacre_known_hosts *known_hosts,
+                                          const char *host,
+                                          uint32_t port,
+                                          const char *algorithms,
+                                          char *buf,
+                                          size_t cap,
+                                          size_t *needed);
+
+/**
+ * Why a line says nothing, by number from 0 among those that are neither blank nor comments and cannot be read:
+ * nacre_error_line tells which it is. The caller frees the error. NACRE_ERR_NOT_FOUND behind the last.
+ */
+nacre_status nacre_known_hosts_problem(const struct nacre_known_hosts *known_hosts,
+                                       size_t index,
+                                       struct nacre_error **err);
+
+/**
+ * Why a key that was accepted (NACRE_HOST_KEY_ADD) could not be added to the file: the last such error. Neither the
+ * connection nor what is known in memory suffers from it. NACRE_ERR_NOT_FOUND: there is none.
+ */
+nacre_status nacre_known_hosts_take_error(struct nacre_known_hosts *known_hosts, struct nacre_error **err);
+
+/**
+ * Adds an owner: one nacre_known_hosts_free more is needed.
+ */
+nacre_status nacre_known_hosts_ref(struct nacre_known_hosts *known_hosts);
+
+/**
+ * Gives the list up; the last owner's call frees it. Nothing is written. NULL is nothing.
+ */
+void nacre_known_hosts_free(struct nacre_known_hosts *known_hosts);
+
+/**
  * Makes an empty message.
  */
 nacre_status nacre_message_new(struct nacre_message **message);
@@ -2077,7 +2318,7 @@ nacre_status nacre_ticket_user(const struct nacre_ticket *ticket, char *buf, siz
 nacre_status nacre_ticket_key(const struct nacre_ticket *ticket, struct nacre_key **key);
 
 /**
- * NACRE_QUESTION_HOST_KEY: NACRE_VERDICT_UNKNOWN or NACRE_VERDICT_CHANGED.
+ * NACRE_QUESTION_HOST_KEY: NACRE_VERDICT_UNKNOWN or NACRE_VERDICT_CHANGED, as in nacre_host_key_check.
  */
 nacre_status nacre_ticket_verdict(const struct nacre_ticket *ticket, nacre_verdict *verdict);
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Ticket, Transport, callback};
 use crate::error::Error;
+use crate::session::PublicKey;
 
 /// Asks the application. It runs with no lock held, in order for each transport. Dropping it means that no call can
 /// follow; it is dropped where no lock is held.
@@ -21,6 +22,9 @@ pub enum Notice {
     Connected,
     /// Server: this user is authenticated.
     Authenticated { user: Vec<u8>, method: &'static str },
+    /// Client: the answer to the question about the host key was yes. It comes from whoever answers, before the answer
+    /// counts.
+    HostKeyAccepted(PublicKey),
     /// The last.
     Disconnected(Error),
 }

@@ -42,7 +42,7 @@ pub use transport::{ConnectOptions, Transport};
 pub use crate::session::{
     AlgorithmKind, Answer, ChannelInfo, ChannelRequest, ClientMethod, Counters, Exit, HostKeyCheck, HostKeyPolicy,
     HostKeys, Keepalive, Limit, Negotiated, Policy, PrivateKey, PublicKey, Question, RekeyLimits, ServerQuestion,
-    SignatureRules, StderrMode, Stream, available,
+    SignatureRules, StderrMode, Stream, available, host_key_algorithms,
 };
 
 #[cfg(test)]

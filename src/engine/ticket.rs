@@ -71,6 +71,9 @@ impl Ticket {
         let Some(transport) = transport else {
             return Err(Error::closed("the transport of this question is gone"));
         };
+        if let (Question::HostKey { key, .. }, Answer::Accept) = (&self.question, &answer) {
+            transport.host_key_accepted(self.id, key);
+        }
         // Of a request the channel is only what it is about: the answer leaves that channel alone.
         let opens = self.channel.as_ref().filter(|_| matches!(self.question, Question::ChannelOpen { .. }));
         let result = transport.answer(self.id, answer, opens, keep);

@@ -8,6 +8,7 @@ use super::channel::nacre_channel;
 use super::client::{nacre_client_callbacks, nacre_host_key_check};
 use super::error::{nacre_error, nacre_verdict, verdict_of};
 use super::key::{Key, nacre_key};
+use super::known_hosts::Memory;
 use super::server::{nacre_request, nacre_server_callbacks};
 use super::status::{nacre_status, status_of};
 use super::text::{terminated, terminated_anyway};
@@ -70,6 +71,8 @@ struct Table {
 pub struct Callbacks {
     owned: Owned,
     table: Table,
+    /// Of a host key check.
+    memory: Option<Memory>,
 }
 
 impl Callbacks {
@@ -91,7 +94,7 @@ impl Callbacks {
             disconnected: given.disconnected,
             ..Table::default()
         };
-        Self { owned: Owned::new(given.userdata, given.destroy), table }
+        Self::new(Owned::new(given.userdata, given.destroy), table)
     }
 
     pub fn of_client(given: &nacre_client_callbacks) -> Self {
@@ -104,16 +107,25 @@ impl Callbacks {
             disconnected: given.disconnected,
             ..Table::default()
         };
-        Self { owned: Owned::new(given.userdata, given.destroy), table }
+        Self::new(Owned::new(given.userdata, given.destroy), table)
     }
 
     pub fn of_host_key_check(given: &nacre_host_key_check) -> Self {
         let table = Table { host_key: given.ask, ..Table::default() };
-        Self { owned: Owned::new(given.userdata, given.destroy), table }
+        Self::new(Owned::new(given.userdata, given.destroy), table)
     }
 
     pub fn of_interactive(interactive: Option<AskTicket>, owned: Owned) -> Self {
-        Self { owned, table: Table { interactive, ..Table::default() } }
+        Self::new(owned, Table { interactive, ..Table::default() })
+    }
+
+    fn new(owned: Owned, table: Table) -> Self {
+        Self { owned, table, memory: None }
+    }
+
+    /// Accepted host keys are added to a list.
+    pub fn remember(&mut self, memory: Memory) {
+        self.memory = Some(memory);
     }
 
     pub fn asks_about_host_keys(&self) -> bool {
@@ -239,6 +251,11 @@ impl Asker for Callbacks {
                     let banner = unsafe { super::text::optional_text(banner(userdata, of)) };
                     // It fails when the connection is gone meanwhile, which others tell.
                     let _ = banner.map(|text| text.map(|text| transport.send_banner(text)));
+                }
+            }
+            Notice::HostKeyAccepted(key) => {
+                if let Some(memory) = &self.memory {
+                    memory.add(key);
                 }
             }
             Notice::Authenticated { user, .. } => {

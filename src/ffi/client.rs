@@ -5,14 +5,16 @@ use std::ffi::{c_char, c_void};
 use super::channel::nacre_channel;
 use super::error::{nacre_error, nacre_verdict};
 use super::key::nacre_key;
+use super::known_hosts::nacre_known_hosts;
 use super::server::nacre_request;
 use super::status::nacre_status;
 use super::structs::public_struct;
 use super::ticket::{nacre_decision, nacre_ticket};
 use super::transport::nacre_transport;
 
-/// How a server's host key is checked. Any of the given keys and fingerprints is right; another one is asked about when
-/// `ask` is there, else refused.
+/// How a server's host key is checked. Any of the given keys and fingerprints is right, and so is a key that `known_hosts`
+/// has for the host, unless it is revoked there; another one is asked about when `ask` is there, else refused. A revoked one
+/// is refused without a question.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct nacre_host_key_check {
@@ -30,8 +32,8 @@ pub struct nacre_host_key_check {
     /// The fingerprints that are right, as nacre_key_fingerprint gives them ("SHA256:...").
     pub fingerprints: *const *const c_char,
     pub fingerprint_count: usize,
-    /// Is this key right? `verdict` is NACRE_VERDICT_UNKNOWN or NACRE_VERDICT_CHANGED. Time that passes here counts
-    /// against no deadline.
+    /// Is this key right? `verdict` is NACRE_VERDICT_UNKNOWN, or NACRE_VERDICT_CHANGED where other keys are given or known,
+    /// of other types too. Time that passes here counts against no deadline.
     pub ask: Option<
         unsafe extern "C" fn(
             userdata: *mut c_void,
@@ -41,8 +43,17 @@ pub struct nacre_host_key_check {
             ticket: *mut nacre_ticket,
         ) -> nacre_decision,
     >,
+    /// May be NULL. What it says of `host` and `port` when this struct is given is what counts; kinds of keys that are known
+    /// are asked for first. It is kept only for NACRE_HOST_KEY_ADD.
+    pub known_hosts: *mut nacre_known_hosts,
+    /// With `known_hosts`: the name or address by which the host is known, as the user gave it.
+    pub host: *const c_char,
+    /// With `known_hosts`: the port; 0 is 22.
+    pub port: u32,
+    /// 0.
+    pub reserved2: u32,
 }
-public_struct!(nacre_host_key_check, ask: Option<unsafe extern "C" fn()>);
+public_struct!(nacre_host_key_check, reserved2: u32);
 
 /// nacre_host_key_check: every key is taken, so anyone on the way can read and change everything.
 pub const NACRE_HOST_KEY_ANY: u32 = 1;
@@ -52,6 +63,13 @@ pub const NACRE_HOST_KEY_ASK: u32 = 2;
 /// that fit a given key come first, unless the first one fits anyway or the application gave the list itself; whoever
 /// listens may then learn that a key is known (CVE-2020-14145).
 pub const NACRE_HOST_KEY_FIXED_ORDER: u32 = 4;
+
+/// nacre_host_key_check: a key that is accepted when asked about is added to `known_hosts`, and to the end of the file that
+/// this was read from, unless another key of its type is known there. nacre_known_hosts_take_error says whether that failed;
+/// the connection goes on all the same.
+pub const NACRE_HOST_KEY_ADD: u32 = 8;
+/// nacre_host_key_check: as NACRE_HOST_KEY_ADD, with the host's name hashed.
+pub const NACRE_HOST_KEY_ADD_HASHED: u32 = 16;
 
 /// What a client is asked and told. Rules as for nacre_server_callbacks; NULL refuses.
 #[repr(C)]

@@ -24,11 +24,12 @@ pub type nacre_verdict = i32;
 
 /// Nothing was given to check it with, and nobody has said that it is trusted.
 pub const NACRE_VERDICT_UNCHECKED: nacre_verdict = 1;
-/// No key of this host is known: none was given.
+/// No key of this host is known, and none was given.
 pub const NACRE_VERDICT_UNKNOWN: nacre_verdict = 2;
-/// Another key is known for this host: it is not among the keys and fingerprints that were given.
+/// Another key is known for this host, perhaps of another type: it is neither among the keys and fingerprints that were given
+/// nor in the known hosts.
 pub const NACRE_VERDICT_CHANGED: nacre_verdict = 3;
-/// It is marked as revoked.
+/// It is marked as revoked in the known hosts.
 pub const NACRE_VERDICT_REVOKED: nacre_verdict = 4;
 /// The application refused it.
 pub const NACRE_VERDICT_REFUSED: nacre_verdict = 5;

@@ -36,6 +36,10 @@ impl Handle for nacre_key {
 }
 
 impl Key {
+    pub fn public(&self) -> &PublicKey {
+        &self.public
+    }
+
     pub fn private(&self) -> Result<&Arc<PrivateKey>> {
         self.private.as_ref().ok_or_else(|| Error::argument("this key has only its public half"))
     }

@@ -19,6 +19,7 @@ mod engine;
 mod error;
 mod event;
 mod key;
+mod known_hosts;
 mod limit;
 mod message;
 mod moduli;

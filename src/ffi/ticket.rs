@@ -264,7 +264,7 @@ pub unsafe extern "C" fn nacre_ticket_key(ticket: *const nacre_ticket, key: *mut
     }
 }
 
-/// NACRE_QUESTION_HOST_KEY: NACRE_VERDICT_UNKNOWN or NACRE_VERDICT_CHANGED.
+/// NACRE_QUESTION_HOST_KEY: NACRE_VERDICT_UNKNOWN or NACRE_VERDICT_CHANGED, as in nacre_host_key_check.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nacre_ticket_verdict(
     ticket: *const nacre_ticket,

@@ -4,7 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::timers::duration;
-use super::{Algorithms, HostKeyPolicy, Limits, PrivateKey, RekeyLimits, Role, SignatureRules};
+use super::{
+    AlgorithmKind, Algorithms, HostKeyCheck, HostKeyPolicy, HostKeys, Limits, PrivateKey, RekeyLimits, Role,
+    SignatureRules,
+};
+use crate::error::Result;
 use crate::{connection, transport};
 
 /// Everything a session needs to know before its first byte. `new` gives the documented defaults.
@@ -104,6 +108,17 @@ impl SessionConfig {
 
 /// More unsent bytes of a channel only cost memory: the window, not the queue, keeps the line full.
 const LONGEST_SEND_QUEUE: usize = 256 * 1024;
+
+/// The list, or the default one, in the order in which a client asks for host key algorithms of a host.
+pub fn host_key_algorithms(list: Option<&str>, known: HostKeys) -> Result<String> {
+    let mut algorithms = Algorithms::default();
+    if let Some(list) = list {
+        algorithms.set(AlgorithmKind::HostKey, list)?;
+    }
+    let policy = HostKeyPolicy::Check(Box::new(HostKeyCheck { known, ..HostKeyCheck::default() }));
+    prefer_expected_keys(&mut algorithms.host_key, &policy);
+    Ok(algorithms.get(AlgorithmKind::HostKey))
+}
 
 /// A server with several keys shows the one of the kind that the client wants most: that must be one that the
 /// client can recognise.

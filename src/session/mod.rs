@@ -30,7 +30,7 @@ pub use crate::transport::{
 };
 pub use channels::ChannelInfo;
 pub use client::{HostKeyCheck, HostKeyPolicy};
-pub use config::{Keepalive, SessionConfig};
+pub use config::{Keepalive, SessionConfig, host_key_algorithms};
 pub use events::{RequestId, SessionEvent};
 pub use limits::{Limit, Limits};
 pub use questions::{Answer, Question, QuestionId};

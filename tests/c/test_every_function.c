@@ -10,6 +10,7 @@ typedef struct world {
     nacre_transport *transport;
     nacre_channel *channel;
     nacre_key *key;
+    nacre_known_hosts *known_hosts;
     nacre_message *message;
     nacre_ticket *ticket;
     nacre_error *error;
@@ -84,6 +85,7 @@ static void begin_world(world *world)
     nacre_transport *none = NULL;
     memset(world, 0, sizeof *world);
     world->key = host_key();
+    OK(nacre_known_hosts_new(&world->known_hosts, NULL));
     OK(nacre_message_new(&world->message));
     OK(nacre_message_add_string(world->message, "usual", 5));
     EXPECT(nacre_transport_dial(NULL, "no such host, nor address", 0, &none, NULL, &world->error), NACRE_ERR_ARGUMENT);
@@ -91,6 +93,7 @@ static void begin_world(world *world)
 }
 static void end_world(world *world)
 {
+    nacre_known_hosts_free(world->known_hosts);
     nacre_message_free(world->message);
     nacre_error_free(world->error);
 }

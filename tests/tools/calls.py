@@ -121,7 +121,7 @@ class Writer:
         print(f"static nacre_status usual_{function.name}(world *world, int32_t timeout_ms)\n{{")
         print("    (void)world, (void)timeout_ms;")
         if ENDS.search(function.name):
-            noun = function.name.split("_")[1]
+            noun = base(function.parameters[0].type).removeprefix("nacre_")
             if noun in ("error", "message", "ticket"):
                 call = call.replace(f"world->{noun}", "NULL")
             elif function.name.endswith("_free"):

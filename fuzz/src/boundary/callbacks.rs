@@ -113,12 +113,14 @@ pub fn members(world: &World<'_>, name: &str, length: usize, kept: &mut Vec<Memo
         }
         "nacre_host_key_check" => {
             let owner = [word(world.userdata()), word(world.destroy())];
-            let flags = u64::from(world.byte() % 4);
+            let flags = u64::from(world.byte() % 32);
             let keys = (world.handle(Kind::nacre_key) as usize).to_ne_bytes();
             let (keys, text) = (Memory::of(&keys), world.text(""));
             let fingerprints = Memory::of(&(text.pointer() as usize).to_ne_bytes());
             let ask = if world.byte() < 128 { word(decide::<4> as *const c_void) } else { 0 };
             let counts = world.byte();
+            let known_hosts = if counts & 4 != 0 { word(world.handle(Kind::nacre_known_hosts)) } else { 0 };
+            let host = world.text("");
             let members = [
                 owner[0],
                 owner[1],
@@ -128,8 +130,11 @@ pub fn members(world: &World<'_>, name: &str, length: usize, kept: &mut Vec<Memo
                 word(fingerprints.pointer()),
                 u64::from(counts >> 1 & 1),
                 ask,
+                known_hosts,
+                word(host.pointer()),
+                u64::from(counts >> 3 & 1) * 2222,
             ];
-            kept.extend([keys, text, fingerprints]);
+            kept.extend([keys, text, fingerprints, host]);
             members.to_vec()
         }
         "nacre_connect_options" => {

@@ -19,9 +19,9 @@ use super::sys::descriptor::{Descriptor, Level};
 use super::sys::socket::{self, Unfit};
 use super::waiter::{Concern, lock};
 use super::waiting::Interests;
-use super::{Channel, Engine, Started, Timeout, Userdata};
+use super::{Channel, Engine, Notice, Started, Timeout, Userdata};
 use crate::error::{Error, Result};
-use crate::session::{Answer, QuestionId, Role, SessionConfig};
+use crate::session::{Answer, PublicKey, QuestionId, Role, SessionConfig};
 
 pub struct Transport {
     engine: Arc<Engine>,
@@ -165,6 +165,17 @@ impl Transport {
         let result = locked.answer(id, answer, opens, keep);
         locked.pump();
         result
+    }
+
+    /// The host key of this question is right, the application says.
+    pub(super) fn host_key_accepted(self: &Arc<Self>, id: QuestionId, key: &PublicKey) {
+        let asker = {
+            let locked = self.lock();
+            locked.askers.host_key.clone().filter(|_| locked.open_questions.contains(&id))
+        };
+        if let Some(asker) = asker {
+            asker.notify(self, &Notice::HostKeyAccepted(key.clone()));
+        }
     }
 
     /// `_ref`: one owner more.

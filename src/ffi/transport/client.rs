@@ -6,15 +6,16 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::{begun, nacre_transport};
-use crate::engine::{Asker, ClientMethod, ConnectOptions, HostKeyCheck, HostKeyPolicy, HostKeys, Timeout};
+use crate::engine::{Asker, ClientMethod, ConnectOptions, HostKeyCheck, HostKeyPolicy, Timeout};
 use crate::error::{Error, Result};
 use crate::ffi::asker::Callbacks;
 use crate::ffi::boundary::{on, share, share_optional};
 use crate::ffi::client::{
-    NACRE_HOST_KEY_ANY, NACRE_HOST_KEY_ASK, NACRE_HOST_KEY_FIXED_ORDER, nacre_client_callbacks, nacre_connect_options,
-    nacre_host_key_check,
+    NACRE_HOST_KEY_ADD, NACRE_HOST_KEY_ADD_HASHED, NACRE_HOST_KEY_ANY, NACRE_HOST_KEY_ASK, NACRE_HOST_KEY_FIXED_ORDER,
+    nacre_client_callbacks, nacre_connect_options, nacre_host_key_check,
 };
 use crate::ffi::key::{nacre_key, public_keys};
+use crate::ffi::known_hosts::{Memory, port_of};
 use crate::ffi::status::nacre_status;
 use crate::ffi::structs::{Read, read_with_unknown};
 use crate::ffi::text::{name, optional_secret, optional_text, put, set, text, texts};
@@ -27,28 +28,47 @@ pub const NACRE_AUTH_NO_FALLBACK: u32 = 1;
 /// What a host key check says, and who is asked. The callbacks are taken over before anything can fail.
 unsafe fn host_key_check(check: *const nacre_host_key_check) -> Result<(Result<HostKeyPolicy>, Arc<dyn Asker>)> {
     let Read { value, unknown } = unsafe { read_with_unknown(check, "the host key check")? };
-    let callbacks = Callbacks::of_host_key_check(&value);
-    let ask = callbacks.asks_about_host_keys() || value.flags & NACRE_HOST_KEY_ASK != 0;
-    Ok((unknown.and_then(|()| unsafe { policy(&value, ask) }), Arc::new(callbacks)))
+    let mut callbacks = Callbacks::of_host_key_check(&value);
+    let policy = unknown.and_then(|()| unsafe { policy(&value, &mut callbacks) });
+    Ok((policy, Arc::new(callbacks)))
 }
 
-unsafe fn policy(check: &nacre_host_key_check, ask: bool) -> Result<HostKeyPolicy> {
-    if check.flags & !(NACRE_HOST_KEY_ANY | NACRE_HOST_KEY_ASK | NACRE_HOST_KEY_FIXED_ORDER) != 0 || check.reserved != 0
-    {
+const HOST_KEY_FLAGS: u32 = NACRE_HOST_KEY_ANY
+    | NACRE_HOST_KEY_ASK
+    | NACRE_HOST_KEY_FIXED_ORDER
+    | NACRE_HOST_KEY_ADD
+    | NACRE_HOST_KEY_ADD_HASHED;
+
+unsafe fn policy(check: &nacre_host_key_check, callbacks: &mut Callbacks) -> Result<HostKeyPolicy> {
+    if check.flags & !HOST_KEY_FLAGS != 0 || check.reserved != 0 || check.reserved2 != 0 {
         return Err(Error::argument("unknown flags in the host key check"));
     }
     let keys = unsafe { public_keys(check.keys, check.key_count)? };
     let given = unsafe { texts(check.fingerprints, check.fingerprint_count)? };
     let fingerprints = given.into_iter().map(fingerprint).collect::<Result<Vec<_>>>()?;
+    let memory = unsafe { memory(check)? };
     if check.flags & NACRE_HOST_KEY_ANY != 0 {
         return Ok(HostKeyPolicy::Any);
     }
-    if keys.is_empty() && fingerprints.is_empty() && !ask {
+    let ask = callbacks.asks_about_host_keys() || check.flags & NACRE_HOST_KEY_ASK != 0;
+    if keys.is_empty() && fingerprints.is_empty() && memory.is_none() && !ask {
         return Err(Error::argument("nothing is given to check the host key with"));
     }
     let fixed_order = check.flags & NACRE_HOST_KEY_FIXED_ORDER != 0;
-    let known = HostKeys::default();
+    let known = memory.as_ref().map(Memory::known).unwrap_or_default();
+    if check.flags & (NACRE_HOST_KEY_ADD | NACRE_HOST_KEY_ADD_HASHED) != 0 {
+        let memory = memory.ok_or_else(|| Error::argument("there are no known hosts to add an accepted key to"))?;
+        callbacks.remember(memory);
+    }
     Ok(HostKeyPolicy::Check(Box::new(HostKeyCheck { keys, fingerprints, known, ask, fixed_order })))
+}
+
+/// The known hosts of a check, with the host.
+unsafe fn memory(check: &nacre_host_key_check) -> Result<Option<Memory>> {
+    let Some(known_hosts) = (unsafe { share_optional(check.known_hosts.cast_const())? }) else { return Ok(None) };
+    let host = unsafe { name(check.host, "the host of the host key check")? }.to_owned();
+    let hashed = check.flags & NACRE_HOST_KEY_ADD_HASHED != 0;
+    Ok(Some(Memory { known_hosts, host, port: port_of(check.port)?, hashed }))
 }
 
 /// What cannot be the fingerprint of any key is said to be so at once, instead of looking like an attack later.

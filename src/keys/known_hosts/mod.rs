@@ -114,6 +114,14 @@ impl KnownHosts {
         self.lines.iter().flat_map(|line| &line.bytes).copied().collect()
     }
 
+    /// Lines that were added to the end of the file that this was read from.
+    pub fn append(&mut self, text: &[u8]) {
+        let starts_a_line = self.lines.last().is_none_or(|last| last.bytes.ends_with(b"\n"));
+        let text = if starts_a_line { text } else { text.strip_prefix(b"\n").unwrap_or(text) };
+        self.end_last_line();
+        self.lines.extend(Self::parse(text).lines);
+    }
+
     /// Which lines are neither blank nor comments and say nothing nevertheless, and why.
     pub fn problems(&self) -> impl Iterator<Item = Error> {
         self.lines.iter().zip(1..).filter_map(|(line, number)| match &line.kind {
