@@ -5,13 +5,13 @@ mod support;
 #[path = "peers/mod.rs"]
 mod harness;
 
-use harness::{Role, excuses, jobs};
+use harness::{Role, excuses, jobs, matrix};
 
-/// One test a peer and role. `heavy`: those that take minutes to build run in the full form only.
-macro_rules! peers {
+/// One test a peer and role.
+macro_rules! tests {
     ($($test:ident: $name:literal $role:ident $($heavy:ident)?;)*) => {
-        /// Each peer, its role, and the word `heavy` or nothing.
-        const PEERS: &[(&str, Role, &str)] = &[$(($name, Role::$role, stringify!($($heavy)?))),*];
+        /// Each peer and its role.
+        const PEERS: &[(&str, Role)] = &[$(($name, Role::$role)),*];
 
         $(
             #[test]
@@ -24,26 +24,7 @@ macro_rules! peers {
     };
 }
 
-peers! {
-    openssh_server: "openssh" Server;
-    openssh_client: "openssh" Client;
-    dropbear_server: "dropbear" Server;
-    dropbear_client: "dropbear" Client;
-    tinysshd_server: "tinysshd" Server;
-    plink_client: "plink" Client;
-    libssh_server: "libssh" Server;
-    libssh_client: "libssh" Client;
-    libssh2_client: "libssh2" Client;
-    go_server: "go" Server;
-    go_client: "go" Client;
-    russh_server: "russh" Server heavy;
-    russh_client: "russh" Client heavy;
-    asyncssh_server: "asyncssh" Server;
-    asyncssh_client: "asyncssh" Client;
-    paramiko_server: "paramiko" Server;
-    paramiko_client: "paramiko" Client;
-    ssh2_client: "ssh2" Client;
-}
+harness::with_peers!(tests);
 
 #[test]
 fn every_program_has_its_test_and_every_excuse_its_peer() {
@@ -58,12 +39,21 @@ fn every_program_has_its_test_and_every_excuse_its_peer() {
         }
     }
     assert!(programs.len() > 1, "tests/peers holds only {programs:?}");
-    let tested = |name: &str, role: &str| PEERS.iter().any(|peer| peer.0 == name && peer.1.name() == role);
+    let tested = |name: &str, role: Role| PEERS.contains(&(name, role));
     for (name, role) in &programs {
-        assert!(tested(name, role.name()), "{name} as {} has no test", role.name());
+        assert!(tested(name, *role), "{name} as {} has no test", role.name());
     }
     assert_eq!(PEERS.len(), programs.len(), "a test has no program: {PEERS:?}");
+    let algorithms = matrix::ours().concat();
     for excuse in excuses::all() {
-        assert!(tested(&excuse.peer, &excuse.role), "there is no such peer: {excuse:?}");
+        assert!(excuse.roles.iter().all(|role| tested(&excuse.peer, *role)), "there is no such peer: {excuse:?}");
+        for name in &excuse.lacks {
+            // Of two with a plus between them each works with others.
+            let known = |name: &str| algorithms.iter().any(|known| known == name);
+            assert!(
+                jobs::NAMES.contains(&name.as_str()) || name.split('+').all(known),
+                "{name} is no job and no algorithm of ours: {excuse:?}"
+            );
+        }
     }
 }

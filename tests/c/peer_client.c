@@ -5,7 +5,7 @@
  *
  * exec: the command's output and exit status are this program's. echo: BYTES go through `cat` and back,
  * compared on the way. channels: N channels at once, each with its own command. idle: one channel is read
- * for ever.
+ * for ever. Without a connection: peer_client available, the algorithms of the library.
  */
 #include <getopt.h>
 #include <nacre.h>
@@ -125,7 +125,12 @@ static int job_exec(nacre_transport *transport, const char *command) {
     return code;
 }
 
-static unsigned char noise(size_t at) { return (unsigned char)(at * 2654435761u >> 13); }
+/* Of no shape that compression could use: as many bytes as asked for have to go over the wire. */
+static unsigned char noise(size_t at) {
+    uint64_t mixed = ((uint64_t)at + 1) * 0x9e3779b97f4a7c15u;
+    mixed = (mixed ^ mixed >> 32) * 0xd6e8feb86659fd93u;
+    return (unsigned char)((mixed ^ mixed >> 32) >> 24);
+}
 
 /* Writes and reads in turn, so that neither direction waits for the other. */
 static int job_echo(nacre_transport *transport, size_t bytes) {
@@ -215,6 +220,25 @@ static void show_negotiated(nacre_transport *transport) {
             (unsigned long long)info.rekeys);
 }
 
+/* All algorithms that the library has, one category a line. */
+static int show_available(void) {
+    static const struct {
+        const char *name;
+        nacre_algorithm_kind kind;
+    } categories[] = {{"kex", NACRE_ALG_KEX},
+                      {"host-key", NACRE_ALG_HOST_KEY},
+                      {"cipher", NACRE_ALG_CIPHER},
+                      {"mac", NACRE_ALG_MAC},
+                      {"compression", NACRE_ALG_COMPRESSION}};
+    for (size_t i = 0; i < sizeof categories / sizeof *categories; i++) {
+        char list[4096];
+        nacre_status status = nacre_algorithms_available(categories[i].kind, list, sizeof list, NULL);
+        if (status != NACRE_OK) fail(categories[i].name, status, NULL);
+        printf("%s %s\n", categories[i].name, list);
+    }
+    return 0;
+}
+
 static const struct option options[] = {
     {"host", required_argument, NULL, 'h'},    {"port", required_argument, NULL, 'p'},
     {"user", required_argument, NULL, 'u'},    {"key", required_argument, NULL, 'k'},
@@ -265,6 +289,7 @@ int main(int argc, char **argv) {
     nacre_transport *transport = NULL;
     nacre_error *err = NULL;
     read_options(argc, argv);
+    if (argv[optind] != NULL && strcmp(argv[optind], "available") == 0) return show_available();
 
     nacre_engine_options engine_options = NACRE_INIT(nacre_engine_options);
     engine_options.threads = (uint32_t)threads;

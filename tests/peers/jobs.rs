@@ -1,8 +1,7 @@
 //! The jobs of tests/peers.md, in both directions.
 
-use super::{Login, Role, Server, Setup, Visit, excuses};
+use super::{Login, Role, Server, Setup, Visit, excuses, failure_of};
 use crate::support::{Output, PASSWORD, full, noise, run};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 pub const NAMES: &[&str] = &[
@@ -45,19 +44,20 @@ pub fn run_all(peer: &str, role: Role) {
     let mut wrong = Vec::new();
     let mut passed = 0;
     for job in NAMES {
-        if lacks.iter().any(|lack| lack == job) {
+        let excused = lacks.iter().any(|lack| lack == job);
+        // That it still cannot do it takes as long as a job that hangs.
+        if excused && !full() {
             continue;
         }
-        let result = catch_unwind(AssertUnwindSafe(|| match role {
+        let result = failure_of(|| match role {
             Role::Server => with_their_server(peer, &server, job),
             Role::Client => with_their_client(peer, &server, job),
-        }));
+        });
         match result {
+            Ok(()) if excused => wrong.push(format!("{job}: it works, tests/peers.md need not excuse it")),
+            Err(_) if excused => {}
             Ok(()) => passed += 1,
-            Err(reason) => {
-                let text = reason.downcast_ref::<String>().cloned();
-                wrong.push(format!("{job}: {}", text.unwrap_or_else(|| "it panicked".to_owned())));
-            }
+            Err(reason) => wrong.push(format!("{job}: {reason}")),
         }
     }
     println!("{peer} as {}: {passed} jobs passed, {} excused", role.name(), NAMES.len() - passed - wrong.len());

@@ -5,6 +5,7 @@ use crate::support::{Background, Folder, Output, PASSWORD, USER, program, root, 
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, mpsc};
@@ -12,6 +13,10 @@ use std::time::{Duration, Instant};
 
 pub mod excuses;
 pub mod jobs;
+mod list;
+pub mod matrix;
+
+pub(crate) use list::with_peers;
 
 /// Who the peer is in a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +68,8 @@ pub struct Setup {
     pub rekey_bytes: Option<u64>,
     /// As ssh-keygen takes them.
     pub host_key: &'static [&'static str],
+    /// A private key instead, the public one beside it.
+    pub host_key_file: Option<PathBuf>,
     pub user_key: &'static [&'static str],
 }
 
@@ -72,6 +79,7 @@ impl Default for Setup {
             algorithms: Algorithms::default(),
             rekey_bytes: None,
             host_key: &["-t", "ed25519"],
+            host_key_file: None,
             user_key: &["-t", "ed25519"],
         }
     }
@@ -182,7 +190,12 @@ impl Server {
 
 fn keys(name: &str, setup: &Setup) -> (Folder, PathBuf) {
     let folder = Folder::new(name);
-    folder.key("host", setup.host_key);
+    if let Some(file) = &setup.host_key_file {
+        fs::copy(file, folder.file("host")).expect("a key can be copied");
+        fs::copy(file.with_extension("pub"), folder.file("host.pub")).expect("a key can be copied");
+    } else {
+        folder.key("host", setup.host_key);
+    }
     let user_key = folder.key("user", setup.user_key);
     (folder, user_key)
 }
@@ -285,4 +298,12 @@ impl<'a> Visit<'a> {
         command.arg(format!("127.0.0.1:{}", server.port)).arg(what);
         run_command(command, self.input, self.seconds)
     }
+}
+
+/// What a check says when it panics.
+pub fn failure_of(check: impl FnOnce()) -> Result<(), String> {
+    catch_unwind(AssertUnwindSafe(check)).map_err(|reason| {
+        let text = reason.downcast_ref::<String>().cloned();
+        text.or_else(|| reason.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+    })
 }

@@ -69,13 +69,14 @@ def execute(channel, command):
 
 
 def serve(link, o, host_key, allowed):
-    transport = start(link, o)
-    transport.add_server_key(host_key)
     try:
+        transport = start(link, o)
+        transport.add_server_key(host_key)
         transport.start_server(server=Server(o, allowed))
         transport.join()
-    except (paramiko.SSHException, OSError, EOFError) as error:
+    except (paramiko.SSHException, OSError, EOFError, ValueError) as error:
         print(repr(error), file=sys.stderr, flush=True)
+        link.close()
 
 
 def main():
