@@ -6,6 +6,7 @@
 #define LOGIN_H
 
 #include "algorithms.h"
+#include "known_hosts.h"
 
 #include <getopt.h>
 #include <nacre.h>
@@ -22,6 +23,8 @@ typedef struct {
     int has_password;
     const char *fingerprint;
     nacre_key *host_key;
+    nacre_known_hosts *known_hosts;
+    const char *known_hosts_path;
     int insecure;
     int verbose;
 } login;
@@ -29,7 +32,8 @@ typedef struct {
 #define LOGIN_OPTIONS                                                                                                  \
     {"user", required_argument, NULL, 'u'}, {"key", required_argument, NULL, 'k'},                                     \
         {"password-file", required_argument, NULL, 'p'}, {"fingerprint", required_argument, NULL, 'f'},                \
-        {"hostkey", required_argument, NULL, 'H'}, {"insecure", no_argument, NULL, 'i'},                               \
+        {"hostkey", required_argument, NULL, 'H'}, {"known-hosts", required_argument, NULL, 'K'},                      \
+        {"insecure", no_argument, NULL, 'i'},                                                                          \
         ALGORITHM_LISTS, {"rekey-bytes", required_argument, NULL, 'r'},                                                \
         {"verbose", no_argument, NULL, 'v'}, {"help", no_argument, NULL, 'h'}
 
@@ -40,6 +44,7 @@ static const char login_usage[] =
     "  --password-file F   with the password that is the first line of F, also after the key\n"
     "  --fingerprint FP    the server's host key has to have this fingerprint (SHA256:...)\n"
     "  --hostkey FILE      the server's host key has to be the public key in FILE\n"
+    "  --known-hosts FILE  the server has to be known there; else ask on the terminal, as ssh does, and add it\n"
     "  --insecure          take any host key: anyone on the way can read and change everything\n"
     "  --rekey-bytes N     new keys after so many bytes (1 GiB)\n"
     "  --verbose           say what was negotiated\n"
@@ -69,6 +74,14 @@ static inline void login_load_key(const char *path, nacre_key **key) {
     if (status != NACRE_OK) exit(failed(path, status, err));
 }
 
+static inline void login_load_known_hosts(login *login, const char *path) {
+    nacre_error *err = NULL;
+    nacre_status status =
+        nacre_known_hosts_load_file(path, NACRE_KNOWN_HOSTS_MAY_BE_MISSING, &login->known_hosts, &err);
+    if (status != NACRE_OK) exit(failed(path, status, err));
+    login->known_hosts_path = path;
+}
+
 /* Takes one option; 0: it is none of these. */
 static inline int login_option(login *login, int option, const char *value) {
     if (algorithms_option(&login->algorithms, option, value)) return 1;
@@ -77,6 +90,7 @@ static inline int login_option(login *login, int option, const char *value) {
     case 'k': login_load_key(value, &login->key); return 1;
     case 'f': login->fingerprint = value; return 1;
     case 'H': login_load_key(value, &login->host_key); return 1;
+    case 'K': login_load_known_hosts(login, value); return 1;
     case 'i': login->insecure = 1; return 1;
     case 'v': login->verbose = 1; return 1;
     case 'r': login->rekey_bytes = strtoull(value, NULL, 10); return 1;
@@ -96,7 +110,8 @@ static inline int login_option(login *login, int option, const char *value) {
 }
 
 /* Begins to negotiate, check the host key and log in; waits for it as long as timeout_ms says. */
-static inline nacre_status login_connect(const login *login, nacre_transport *transport, int timeout_ms, uint64_t *op) {
+static inline nacre_status login_connect(const login *login, nacre_transport *transport, const char *address,
+                                         int timeout_ms, uint64_t *op) {
     const char *fingerprints[] = {login->fingerprint};
     const nacre_key *host_keys[] = {login->host_key};
     nacre_host_key_check check = NACRE_INIT(nacre_host_key_check);
@@ -115,13 +130,18 @@ static inline nacre_status login_connect(const login *login, nacre_transport *tr
         status = nacre_transport_set_rekey_limits(transport, login->rekey_bytes, 0, 0);
     }
     if (status != NACRE_OK) return status;
+    if (login->known_hosts != NULL && !known_host_check(login->known_hosts, login->known_hosts_path, address, &check)) {
+        return NACRE_ERR_ARGUMENT;
+    }
     return nacre_transport_connect(transport, &options, timeout_ms, op);
 }
 
 /* Refuses to start without anything to check the host key with, or to log in with. */
 static inline void login_check(const login *login) {
-    if (login->fingerprint == NULL && login->host_key == NULL && !login->insecure) {
-        fprintf(stderr, "%s: give --fingerprint, --hostkey or --insecure: host keys are never taken silently\n", program);
+    if (login->fingerprint == NULL && login->host_key == NULL && login->known_hosts == NULL && !login->insecure) {
+        fprintf(stderr,
+                "%s: give --known-hosts, --fingerprint, --hostkey or --insecure: host keys are never taken silently\n",
+                program);
         exit(255);
     }
     if (login->user == NULL && getenv("USER") == NULL) {
@@ -131,6 +151,14 @@ static inline void login_check(const login *login) {
     if (login->key == NULL && !login->has_password) {
         fprintf(stderr, "%s: give --key or --password-file to log in with\n", program);
         exit(255);
+    }
+}
+
+/* A new host may be one that could not be written down. */
+static inline void login_remembered(const login *login) {
+    nacre_error *err = NULL;
+    if (login->known_hosts != NULL && nacre_known_hosts_take_error(login->known_hosts, &err) == NACRE_OK) {
+        failed("the host could not be added to the known hosts", nacre_error_status(err), err);
     }
 }
 
@@ -154,6 +182,7 @@ static inline void login_describe(nacre_transport *transport) {
 static inline void login_free(login *login) {
     nacre_key_free(login->key);
     nacre_key_free(login->host_key);
+    nacre_known_hosts_free(login->known_hosts);
     memset(login->password, 0, sizeof login->password);
 }
 

@@ -53,7 +53,7 @@ static void begin(host *host, nacre_engine *engine, const login *login) {
         return;
     }
     nacre_transport_set_userdata(host->transport, host, NULL);
-    status = login_connect(login, host->transport, 0, &host->connecting);
+    status = login_connect(login, host->transport, host->address, 0, &host->connecting);
     if (status != NACRE_ERR_AGAIN) give_up(host, status, host->connecting);
 }
 

@@ -139,8 +139,9 @@ int main(int argc, char **argv) {
     nacre_channel *channel = NULL;
     nacre_status status = nacre_transport_dial(NULL, address, -1, &transport, NULL, &err);
     if (status != NACRE_OK) return failed(address, status, err);
-    status = login_connect(&login, transport, -1, NULL);
+    status = login_connect(&login, transport, address, -1, NULL);
     if (status != NACRE_OK) return transport_failed(address, status, transport);
+    login_remembered(&login);
     if (login.verbose) login_describe(transport);
     status = nacre_transport_open_session(transport, -1, &channel, NULL);
     if (status != NACRE_OK) return transport_failed("cannot open a channel", status, transport);
