@@ -110,7 +110,8 @@ fn exec_stands_where_ssh_stands() {
     for case in CASES {
         let content = case.lines.replace("BASE64", &base64).replace("KEY", &key).replace("OTHER", &other);
         let content = content.replace("ECDSA", &ecdsa).replace("PORT", &sshd.port.to_string());
-        for is_hashed in [false, true] {
+        let has_names_to_hash = !case.lines.contains(['*', '?']) && !case.lines.is_empty();
+        for is_hashed in [false, true].into_iter().filter(|is_hashed| !is_hashed || has_names_to_hash) {
             let known_hosts = folder.write("known_hosts", format!("# before\n{content}\n"));
             if is_hashed {
                 keygen(&["-q", "-H", "-f", &text(&known_hosts)]);
@@ -213,7 +214,7 @@ fn changes_as_ssh_keygen_makes_them() {
         (0..3).map(|_| PrivateKey::generate(KeyType::Ed25519, 0).expect("a key").public().clone()).collect();
     let [one, two, three] = &keys[..] else { unreachable!() };
     let content = format!(
-        "# a comment\n\na,b {} first\n*.x {}\n[a]:2222 {}\n@revoked a {}\n@cert-authority a,*.x {}\na {}\nbroken\n",
+        "# a comment\n\na,b {} first\n*.x {}\n[a]:2222 {}\n@revoked a {}\n@cert-authority a,*.x {}\na {}\n",
         one.to_line(""),
         two.to_line(""),
         three.to_line(""),
