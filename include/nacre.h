@@ -391,6 +391,38 @@ typedef struct nacre_poll_item {
 } nacre_poll_item;
 
 /**
+ * What the application decides. Any other value rejects.
+ */
+typedef int32_t nacre_decision;
+
+/**
+ * Signs for a key whose private half only the application can reach: a token, a security module, another process.
+ */
+typedef struct nacre_signer {
+    size_t size;
+    void *userdata;
+    /**
+     * Runs exactly once, when no call can follow, also when nacre_key_from_signer fails.
+     */
+    void (*destroy)(void *userdata);
+    /**
+     * Signs `data`, which is not hashed, as `algorithm` says ("ssh-ed25519", "rsa-sha2-256", ...), and gives the bare
+     * signature to nacre_ticket_answer_bytes: of Ed25519 64 bytes; of RSA as many as the modulus has; of ECDSA both numbers
+     * side by side, each as long as the curve's field (PKCS #11), or in DER, or as SSH has them. A whole signature blob, as
+     * nacre_key_sign gives it, is taken too. It is verified before it is sent.
+     *
+     * With NACRE_DEFER the answer may come later, from any thread; every other value without an answer refuses. NULL:
+     * refuses, but with NACRE_AS_EVENTS a QUESTION event comes (NACRE_QUESTION_SIGN), then also when it is not NULL.
+     */
+    nacre_decision (*sign)(void *userdata,
+                           const struct nacre_key *key,
+                           const char *algorithm,
+                           const void *data,
+                           size_t len,
+                           struct nacre_ticket *ticket);
+} nacre_signer;
+
+/**
  * What is asked. The comment of each says what nacre_ticket_text, _name and _data give, and which answers there are
  * beside nacre_ticket_answer.
  */
@@ -400,11 +432,6 @@ typedef int32_t nacre_question;
  * What a channel request asks for.
  */
 typedef int32_t nacre_request_kind;
-
-/**
- * What the application decides. Any other value rejects.
- */
-typedef int32_t nacre_decision;
 
 /**
  * What was negotiated. Names end with NUL; directions are seen from this side.
@@ -1318,6 +1345,12 @@ typedef int32_t nacre_policy;
 #define NACRE_QUESTION_GLOBAL_REQUEST 13
 
 /**
+ * A signature by a key made with nacre_key_from_signer: nacre_ticket_key, name is the algorithm, data what is to be signed
+ * (not hashed). Answered by nacre_ticket_answer_bytes with the signature; any nacre_ticket_answer refuses.
+ */
+#define NACRE_QUESTION_SIGN 14
+
+/**
  * A terminal: text 0 is TERM, data the encoded modes (RFC 4254 section 8), and nacre_ticket_size.
  */
 #define NACRE_REQUEST_PTY 1
@@ -1942,7 +1975,7 @@ nacre_status nacre_key_bits(const struct nacre_key *key, uint32_t *bits);
 nacre_status nacre_key_comment(const struct nacre_key *key, char *buf, size_t cap, size_t *needed);
 
 /**
- * 1 when the private half is there, else 0 (also for NULL).
+ * 1 when it can sign: the private half is there, or somebody who has it signs; else 0 (also for NULL).
  */
 int32_t nacre_key_is_private(const struct nacre_key *key);
 
@@ -1966,7 +1999,8 @@ nacre_status nacre_key_equal(const struct nacre_key *key, const struct nacre_key
  *
  * `algorithm` NULL: the preferred one of the key. 4,096 bytes are room enough for every key; each call signs anew, so
  * that `needed` may differ by a few bytes between calls.
- * Errors: NACRE_ERR_ARGUMENT for a public key, _ALGORITHM for one that does not fit.
+ * Errors: NACRE_ERR_ARGUMENT for a public key, _ALGORITHM for one that does not fit; of a key of nacre_key_from_signer
+ * _CALLBACK, _TIMEOUT, and _STATE inside a callback, where its signer is not asked.
  */
 nacre_status nacre_key_sign(const struct nacre_key *key,
                             const char *algorithm,
@@ -2283,6 +2317,22 @@ nacre_status nacre_poll(const struct nacre_poll_item *const *items,
                         int32_t *ready);
 
 /**
+ * Makes a key that signs through the application: for users (nacre_transport_auth_publickey), as host key
+ * (nacre_transport_add_host_key) and for nacre_key_sign.
+ *
+ * `public_blob` is the public half as it is on the wire (nacre_key_public_blob). `signer` is copied. While a connection
+ * waits for a signature the decision limit applies (NACRE_LIMIT_DECISION_MS), on the server also the limits of the
+ * handshake and the login; without a connection 60 s do. A signature that does not verify, that is refused or that does
+ * not come ends what it was for: NACRE_ERR_CALLBACK, and NACRE_ERR_TIMEOUT for the last.
+ * Errors: NACRE_ERR_KEY_FORMAT and _UNSUPPORTED for the blob, _ARGUMENT.
+ */
+nacre_status nacre_key_from_signer(const void *public_blob,
+                                   size_t len,
+                                   const struct nacre_signer *signer,
+                                   struct nacre_key **key,
+                                   struct nacre_error **err);
+
+/**
  * The name of a status, such as "ERR_AGAIN". Never NULL; the string lives as long as the process.
  */
 const char *nacre_status_name(nacre_status status);
@@ -2298,7 +2348,7 @@ const char *nacre_status_text(nacre_status status);
 nacre_status nacre_ticket_kind(const struct nacre_ticket *ticket, nacre_question *kind);
 
 /**
- * The transport that asks, borrowed. NACRE_ERR_CLOSED: it is gone.
+ * The transport that asks, borrowed. NACRE_ERR_CLOSED: it is gone, or (NACRE_QUESTION_SIGN) there is none.
  */
 nacre_status nacre_ticket_transport(const struct nacre_ticket *ticket, struct nacre_transport **transport);
 
@@ -2345,9 +2395,13 @@ nacre_status nacre_ticket_security_key(const struct nacre_ticket *ticket,
 nacre_status nacre_ticket_name(const struct nacre_ticket *ticket, char *buf, size_t cap, size_t *needed);
 
 /**
- * Bytes: what a channel type or a request brings, the modes of a terminal, or the instruction of prompts.
+ * Bytes: what a channel type or a request brings, the modes of a terminal, the instruction of prompts, or what is to be
+ * signed.
  */
-nacre_status nacre_ticket_data(const struct nacre_ticket *ticket, void *buf, size_t cap, size_t *needed);
+nacre_status nacre_ticket_data(const struct nacre_ticket *ticket,
+                               void *buf,
+                               size_t cap,
+                               size_t *needed);
 
 /**
  * How many texts the question has.
@@ -2397,7 +2451,7 @@ nacre_status nacre_ticket_answer(struct nacre_ticket *ticket,
 nacre_status nacre_ticket_answer_texts(struct nacre_ticket *ticket, const char *const *texts, size_t count);
 
 /**
- * Accepts a global request with data for the reply.
+ * Accepts a global request with data for the reply; gives the signature that was asked for.
  */
 nacre_status nacre_ticket_answer_bytes(struct nacre_ticket *ticket, const void *data, size_t len);
 

@@ -1,7 +1,8 @@
 //! Messages and answers as a hostile peer, or an odd application, chooses them: mostly well-formed, seldom sensible.
 
 use crate::input::Input;
-use nacre::keys::{KeyType, PrivateKey};
+use nacre::error::Result;
+use nacre::keys::{KeyType, PrivateKey, ToSign};
 use nacre::transport::RandomSource;
 use nacre::wire::Writer;
 use std::sync::{Arc, OnceLock};
@@ -25,6 +26,23 @@ pub fn keys() -> &'static [Arc<PrivateKey>; 3] {
         [(KeyType::Ed25519, 0), (KeyType::Ecdsa(256), 0), (KeyType::Rsa, 2048)]
             .map(|(kind, bits)| Arc::new(PrivateKey::generate(kind, bits).expect("a key is generated")))
     })
+}
+
+/// The same key, but somebody else signs.
+pub fn outside(index: usize) -> Arc<PrivateKey> {
+    static KEYS: OnceLock<Vec<Arc<PrivateKey>>> = OnceLock::new();
+    let made = KEYS.get_or_init(|| {
+        let elsewhere =
+            |key: &Arc<PrivateKey>| Arc::new(PrivateKey::elsewhere(key.public().clone(), String::new(), Arc::new(())));
+        keys().iter().map(elsewhere).collect()
+    });
+    made[index].clone()
+}
+
+/// What an honest signer gives for one of those.
+pub fn signature(wanted: &ToSign) -> Result<Vec<u8>> {
+    let inside = keys().iter().find(|key| key.public() == wanted.key.public()).expect("a key of ours");
+    inside.sign(wanted.algorithm, &wanted.data)
 }
 
 const KINDS: &[&str] = &[

@@ -1,6 +1,7 @@
 //! The fuzzers of nacre: each module runs one part of the library on bytes that a fuzzer chose, and checks what must
 //! hold whatever they are. `targets/` makes programs of them; `tests/replay.rs` runs the kept inputs as a test.
 
+pub mod agent;
 pub mod boundary;
 pub mod compression;
 pub mod connection;
@@ -24,6 +25,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("exchange", exchange::run),
     ("negotiation", negotiation::run),
     ("keys", keys::run),
+    ("agent", agent::run),
     ("userauth", userauth::run),
     ("connection", connection::run),
     ("session_client", session::run_client),

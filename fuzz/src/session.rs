@@ -218,7 +218,10 @@ impl World {
             4 | 5 => Answer::Reject,
             6 => Answer::Partial,
             7 => Answer::Texts((0..input.below(4)).map(|_| Zeroizing::new(input.bytes(40).to_vec())).collect()),
-            8 => Answer::Bytes(input.bytes(100).to_vec()),
+            8 => match &question {
+                Question::Sign(wanted) => hostile::signature(wanted).map_or_else(Answer::Failed, Answer::Bytes),
+                _ => Answer::Bytes(input.bytes(100).to_vec()),
+            },
             9 => Answer::Methods((*input.pick(&["password", "publickey,keyboard-interactive", "none,x"])).to_owned()),
             10 => Answer::Prompts {
                 name: Vec::new(),
@@ -278,7 +281,8 @@ impl World {
                 let method = match input.byte() % 4 {
                     0 => ClientMethod::None,
                     1 => ClientMethod::Interactive { submethods: String::new() },
-                    _ => ClientMethod::Publickey { key: hostile::keys()[0].clone(), probe: input.boolean() },
+                    2 => ClientMethod::Publickey { key: hostile::keys()[0].clone(), probe: input.boolean() },
+                    _ => ClientMethod::Publickey { key: hostile::outside(0), probe: input.boolean() },
                 };
                 session.authenticate(input.bytes(20), method, now)
             }

@@ -1,6 +1,6 @@
 //! User authentication, each role against a peer that sends what it likes and an application that answers anyhow.
 
-use crate::hostile::{AUTH_METHODS, auth_message, keys};
+use crate::hostile::{AUTH_METHODS, auth_message, keys, outside, signature};
 use crate::input::Input;
 use nacre::auth::{
     AuthLimits, ClientAnswer, ClientAuth, ClientAuthEvent, ClientContext, ClientMethod, ServerAnswer, ServerAuth,
@@ -162,7 +162,7 @@ fn client(input: &mut Input<'_>) {
         signature_rules: SignatureRules::default(),
     });
     let mut sent = Sent::default();
-    let mut open = None;
+    let (mut open, mut wanted) = (None, None);
     let (mut service, mut failed, mut under_way) = (false, false, false);
     while !input.is_empty() {
         let mut success = false;
@@ -187,6 +187,10 @@ fn client(input: &mut Input<'_>) {
                 let Some(question) = open.take() else { continue };
                 let answer = match input.byte() % 4 {
                     0 => ClientAnswer::Cancel,
+                    1 => match wanted.take() {
+                        Some(wanted) if input.boolean() => ClientAnswer::Signed(signature(&wanted)),
+                        _ => ClientAnswer::Signed(Ok(input.bytes(200).to_vec())),
+                    },
                     _ => ClientAnswer::Texts(
                         (0..input.below(4)).map(|_| Zeroizing::new(input.bytes(300).to_vec())).collect(),
                     ),
@@ -209,6 +213,10 @@ fn client(input: &mut Input<'_>) {
                     assert!(under_way);
                     open = Some(question);
                 }
+                ClientAuthEvent::Sign { question, wanted: asked } => {
+                    assert!(under_way);
+                    (open, wanted) = (Some(question), Some(asked));
+                }
             }
         }
         for number in sent.0.drain(..) {
@@ -225,10 +233,18 @@ fn client_method(input: &mut Input<'_>) -> ClientMethod {
             password: Zeroizing::new(input.bytes(300).to_vec()),
             fallback_to_interactive: input.boolean(),
         },
-        2 | 3 => ClientMethod::Publickey {
+        2 => ClientMethod::Publickey {
             key: keys()[if input.byte() == 255 { 2 } else { input.below(2) }].clone(),
             probe: input.boolean(),
         },
+        3 => {
+            let key = outside(if input.byte() == 255 { 2 } else { input.below(2) });
+            if input.boolean() {
+                ClientMethod::AnyOf { keys: vec![key, keys()[0].clone()] }
+            } else {
+                ClientMethod::Publickey { key, probe: input.boolean() }
+            }
+        }
         _ => ClientMethod::Interactive { submethods: input.text(60) },
     }
 }

@@ -13,7 +13,7 @@ mod server;
 pub use client::{ClientAnswer, ClientAuth, ClientAuthEvent, ClientContext, ClientMethod};
 pub use server::{AuthLimits, ServerAnswer, ServerAuth, ServerAuthEvent, ServerContext, ServerQuestion};
 
-pub use crate::keys::{PrivateKey, PublicKey};
+pub use crate::keys::{PrivateKey, PublicKey, ToSign};
 
 /// Where the authentication stands, as far as the legality of the peer's next message goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 
 use super::life::Life;
 use super::waiter::lock;
-use super::{Asker, Decision, Notice, Ticket, Transport};
+use super::{Asker, Decision, Notice, Signer, Ticket, Transport};
 
 thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
@@ -36,6 +36,10 @@ pub(super) enum Job {
         asker: Arc<dyn Asker>,
         ticket: Arc<Ticket>,
     },
+    Sign {
+        signer: Arc<dyn Signer>,
+        ticket: Arc<Ticket>,
+    },
     Notify {
         asker: Arc<dyn Asker>,
         notice: Notice,
@@ -54,6 +58,12 @@ impl Job {
                 if decision != Decision::Defer {
                     // It may have been answered already, or nobody waits for it any more: both are fine.
                     let _ = ticket.decide(decision);
+                }
+            }
+            Self::Sign { signer, ticket } => {
+                if signer.sign(&ticket) != Decision::Defer {
+                    // Refused, unless it has answered.
+                    let _ = ticket.decide(Decision::Reject);
                 }
             }
             Self::Notify { asker, notice } => asker.notify(transport, &notice),

@@ -6,6 +6,7 @@ use super::asker::Asker;
 use super::callback::Job;
 use super::event::{EventKind, Queued};
 use super::operation::{Kind, Reply};
+use super::signing::{Outside, outside_of};
 use super::state::{ChannelPhase, Entry, Locked, Pending};
 use super::waiter::Concern;
 use super::{Channel, Notice, Ticket};
@@ -103,8 +104,11 @@ impl Locked<'_> {
             }
         } else if let Some(op) = self.operations.find(|kind| matches!(kind, Kind::Authenticate)) {
             self.auth_over(op, result.map(|()| Reply::default()));
-        } else if let Some(asker) = self.askers.user.take() {
-            self.submit(Job::Drop(asker));
+        } else {
+            self.give_keys_up();
+            if let Some(asker) = self.askers.user.take() {
+                self.submit(Job::Drop(asker));
+            }
         }
     }
 
@@ -112,6 +116,7 @@ impl Locked<'_> {
         if let Some(asker) = self.askers.user.take() {
             self.submit(Job::Drop(asker));
         }
+        self.give_keys_up();
         self.finish(op, result);
     }
 
@@ -215,7 +220,15 @@ impl Locked<'_> {
             Question::Prompts { .. } | Question::PasswordChange { .. } => {
                 self.askers.user.clone().or_else(|| self.askers.peer.clone())
             }
+            Question::Sign(_) => None,
             _ => self.askers.peer.clone(),
+        };
+        let signer = match &question {
+            Question::Sign(wanted) => match outside_of(&wanted.key) {
+                Some(Outside::Application(signer)) => Some(Arc::clone(signer)),
+                None => None,
+            },
+            _ => None,
         };
         let opens = match &question {
             Question::ChannelOpen { channel, .. } => Some(*channel),
@@ -225,7 +238,7 @@ impl Locked<'_> {
             let handle = Channel::new(self.transport, channel);
             self.channels.insert(channel, Entry::new(handle, ChannelPhase::Asked(id)));
         }
-        if self.released || (asker.is_none() && !self.askers.as_events) {
+        if self.released || (asker.is_none() && signer.is_none() && !self.askers.as_events) {
             self.refuse(id, opens);
             return;
         }
@@ -239,6 +252,8 @@ impl Locked<'_> {
         let ticket = Ticket::new(id, question, self.transport, channel);
         if self.askers.as_events {
             self.push_event(Queued::Question(id, ticket));
+        } else if let Some(signer) = signer {
+            self.submit(Job::Sign { signer, ticket });
         } else if let Some(asker) = asker {
             self.submit(Job::Ask { asker, ticket });
         }

@@ -18,6 +18,7 @@ mod operation;
 mod poll;
 mod pump;
 mod reactor;
+mod signing;
 mod state;
 #[allow(unsafe_code)]
 mod sys;
@@ -34,6 +35,7 @@ pub use channel::{Channel, ChannelEvents};
 pub use event::{Event, EventKind, Payload};
 pub use operation::{OperationId, Reply, Started};
 pub use poll::{PollItem, poll};
+pub use signing::{Signer, key_of_signer, sign};
 pub use ticket::Ticket;
 pub use timeout::Timeout;
 pub use transport::{ConnectOptions, Transport};
@@ -42,7 +44,7 @@ pub use transport::{ConnectOptions, Transport};
 pub use crate::session::{
     AlgorithmKind, Answer, ChannelInfo, ChannelRequest, ClientMethod, Counters, Exit, HostKeyCheck, HostKeyPolicy,
     HostKeys, Keepalive, Limit, Negotiated, Policy, PrivateKey, PublicKey, Question, RekeyLimits, ServerQuestion,
-    SignatureRules, StderrMode, Stream, available, host_key_algorithms,
+    SignatureRules, StderrMode, Stream, ToSign, available, host_key_algorithms,
 };
 
 #[cfg(test)]

@@ -12,7 +12,9 @@ use super::sys::poller::Interest;
 use super::waiter::{Concern, Waiter};
 use super::{Asker, Channel, Transport};
 use crate::error::{Error, Result};
-use crate::session::{ChannelId, HostKeyPolicy, QuestionId, RequestId, Role, Session, SessionConfig, Stream};
+use crate::session::{
+    ChannelId, ClientMethod, HostKeyPolicy, PrivateKey, QuestionId, RequestId, Role, Session, SessionConfig, Stream,
+};
 
 /// Where the connection is, as far as its stream goes.
 pub(super) enum Phase {
@@ -107,6 +109,9 @@ pub(super) struct State {
     pub scheduled: Option<Instant>,
     /// Server: a banner given before the start.
     pub banner: Option<Vec<u8>>,
+    /// Those that the session authenticates with. Their last owner must not go under the lock: a signer's `destroy` may
+    /// run then.
+    pub keys: Vec<Arc<PrivateKey>>,
     /// To be dropped when no lock is held.
     pub discarded: Vec<Box<dyn Send>>,
 }
@@ -216,6 +221,7 @@ impl State {
             last_error: None,
             scheduled: None,
             banner: None,
+            keys: Vec::new(),
             discarded: Vec::new(),
         }
     }
@@ -253,6 +259,20 @@ impl State {
             return Err(error);
         }
         self.session.as_deref_mut().ok_or_else(|| Error::state("the transport was not started"))
+    }
+
+    /// Keeps the keys of a method that begins.
+    pub fn keep_keys(&mut self, method: &ClientMethod) {
+        match method {
+            ClientMethod::Publickey { key, .. } => self.keys.push(Arc::clone(key)),
+            ClientMethod::AnyOf { keys } => self.keys.extend(keys.iter().cloned()),
+            ClientMethod::None | ClientMethod::Password { .. } | ClientMethod::Interactive { .. } => {}
+        }
+    }
+    /// The session has no more to do with them.
+    pub fn give_keys_up(&mut self) {
+        let keys = std::mem::take(&mut self.keys);
+        self.discard(keys);
     }
 
     pub fn push_event(&mut self, queued: Queued) {

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
+use super::signing::Slot;
 use super::{Channel, Decision, Transport};
 use crate::error::{Error, Result};
 use crate::session::{Answer, Question, QuestionId};
@@ -13,6 +14,8 @@ pub struct Ticket {
     question: Question,
     transport: Weak<Transport>,
     channel: Option<Arc<Channel>>,
+    /// Of a question that no connection has.
+    apart: Option<Arc<Slot>>,
     answered: AtomicBool,
 }
 
@@ -24,7 +27,13 @@ impl Ticket {
         channel: Option<Arc<Channel>>,
     ) -> Arc<Self> {
         let transport = Arc::downgrade(transport);
-        Arc::new(Self { id, question, transport, channel, answered: AtomicBool::new(false) })
+        Arc::new(Self { id, question, transport, channel, apart: None, answered: AtomicBool::new(false) })
+    }
+
+    /// A question of no connection, answered into `slot`.
+    pub(super) fn apart(question: Question, slot: &Arc<Slot>) -> Arc<Self> {
+        let (transport, apart, answered) = (Weak::new(), Some(Arc::clone(slot)), AtomicBool::new(false));
+        Arc::new(Self { id: 0, question, transport, channel: None, apart, answered })
     }
 
     pub fn question(&self) -> &Question {
@@ -67,6 +76,11 @@ impl Ticket {
         }
         if self.answered.swap(true, Ordering::AcqRel) {
             return Err(Error::state("the question was answered before"));
+        }
+        if let Some(slot) = &self.apart {
+            let result = slot.give(answer);
+            self.answered.store(result.is_ok(), Ordering::Release);
+            return result;
         }
         let Some(transport) = transport else {
             return Err(Error::closed("the transport of this question is gone"));

@@ -147,6 +147,8 @@ impl Callbacks {
                 let prompt = terminated_anyway(prompt);
                 unsafe { ask(userdata, of, prompt.as_ptr().cast(), lent) }
             }),
+            // The key has its own signer.
+            Question::Sign(_) => None,
             Question::Server(question) => self.auth_decision(question, of, lent),
             Question::ChannelOpen { kind, data, .. } => table.channel_open.and_then(|ask| {
                 let kind = terminated(kind.as_bytes())?;

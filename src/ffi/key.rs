@@ -215,7 +215,7 @@ pub unsafe extern "C" fn nacre_key_comment(
     unsafe { on(key, |key| put_text(key.comment.as_bytes(), buf, cap, needed)) }
 }
 
-/// 1 when the private half is there, else 0 (also for NULL).
+/// 1 when it can sign: the private half is there, or somebody who has it signs; else 0 (also for NULL).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nacre_key_is_private(key: *const nacre_key) -> i32 {
     unsafe { of(key, 0, |key| i32::from(key.private.is_some())) }
@@ -257,7 +257,8 @@ pub unsafe extern "C" fn nacre_key_equal(
 ///
 /// `algorithm` NULL: the preferred one of the key. 4,096 bytes are room enough for every key; each call signs anew, so
 /// that `needed` may differ by a few bytes between calls.
-/// Errors: NACRE_ERR_ARGUMENT for a public key, _ALGORITHM for one that does not fit.
+/// Errors: NACRE_ERR_ARGUMENT for a public key, _ALGORITHM for one that does not fit; of a key of nacre_key_from_signer
+/// _CALLBACK, _TIMEOUT, and _STATE inside a callback, where its signer is not asked.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nacre_key_sign(
     key: *const nacre_key,
@@ -271,7 +272,7 @@ pub unsafe extern "C" fn nacre_key_sign(
     unsafe {
         on(key, |key| {
             let algorithm = algorithm_or_preferred(key, algorithm)?;
-            let signature = key.private()?.sign(&algorithm, bytes(data, len)?)?;
+            let signature = crate::engine::sign(key.private()?, &algorithm, bytes(data, len)?)?;
             put_bytes(&signature, buf, cap, needed)
         })
     }

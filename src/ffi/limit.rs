@@ -10,7 +10,8 @@ pub type nacre_limit = i32;
 pub const NACRE_LIMIT_HANDSHAKE: nacre_limit = 1;
 /// Time until a user is authenticated; server: from the start, client: each method (120,000).
 pub const NACRE_LIMIT_LOGIN: nacre_limit = 2;
-/// Server, after login: time that a question waits for its answer (60,000).
+/// Server, after login: time that a question waits for its answer; in both roles and at any time: that a signer or an agent
+/// has for a signature (60,000).
 pub const NACRE_LIMIT_DECISION: nacre_limit = 3;
 /// Time that the peer may take to confirm a channel (60,000).
 pub const NACRE_LIMIT_OPEN: nacre_limit = 4;

@@ -25,6 +25,7 @@ mod message;
 mod moduli;
 mod poll;
 mod server;
+mod signer;
 mod status;
 mod ticket;
 mod transport;

@@ -83,6 +83,10 @@ pub const NACRE_QUESTION_CHANNEL_REQUEST: nacre_question = 12;
 /// A global request: name and data. Also answered by nacre_ticket_answer_bytes and nacre_ticket_answer_port.
 pub const NACRE_QUESTION_GLOBAL_REQUEST: nacre_question = 13;
 
+/// A signature by a key made with nacre_key_from_signer: nacre_ticket_key, name is the algorithm, data what is to be signed
+/// (not hashed). Answered by nacre_ticket_answer_bytes with the signature; any nacre_ticket_answer refuses.
+pub const NACRE_QUESTION_SIGN: nacre_question = 14;
+
 /// What a channel request asks for.
 pub type nacre_request_kind = i32;
 
@@ -122,6 +126,7 @@ pub fn question_of(question: &Question) -> nacre_question {
         Question::ChannelOpen { .. } => NACRE_QUESTION_CHANNEL_OPEN,
         Question::ChannelRequest { .. } => NACRE_QUESTION_CHANNEL_REQUEST,
         Question::GlobalRequest { .. } => NACRE_QUESTION_GLOBAL_REQUEST,
+        Question::Sign(_) => NACRE_QUESTION_SIGN,
     }
 }
 
@@ -207,7 +212,7 @@ pub unsafe extern "C" fn nacre_ticket_kind(ticket: *const nacre_ticket, kind: *m
     unsafe { on(ticket, |ticket| set(kind, question_of(ticket.question()))) }
 }
 
-/// The transport that asks, borrowed. NACRE_ERR_CLOSED: it is gone.
+/// The transport that asks, borrowed. NACRE_ERR_CLOSED: it is gone, or (NACRE_QUESTION_SIGN) there is none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nacre_ticket_transport(
     ticket: *const nacre_ticket,
@@ -259,6 +264,7 @@ pub unsafe extern "C" fn nacre_ticket_key(ticket: *const nacre_ticket, key: *mut
             Question::HostKey { key: asked, .. } | Question::Server(ServerQuestion::Publickey { key: asked, .. }) => {
                 put_key(key, || Ok(Key::from(asked.clone())))
             }
+            Question::Sign(wanted) => put_key(key, || Ok(Key::from(Arc::clone(&wanted.key)))),
             _ => Err(missing()),
         })
     }
@@ -337,12 +343,14 @@ pub unsafe extern "C" fn nacre_ticket_name(
                 put_text(name.as_bytes(), buf, cap, needed)
             }
             Question::ChannelRequest { request, .. } => put_text(request.name().as_bytes(), buf, cap, needed),
+            Question::Sign(wanted) => put_text(wanted.algorithm.as_bytes(), buf, cap, needed),
             _ => Err(missing()),
         })
     }
 }
 
-/// Bytes: what a channel type or a request brings, the modes of a terminal, or the instruction of prompts.
+/// Bytes: what a channel type or a request brings, the modes of a terminal, the instruction of prompts, or what is to be
+/// signed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nacre_ticket_data(
     ticket: *const nacre_ticket,
@@ -357,6 +365,7 @@ pub unsafe extern "C" fn nacre_ticket_data(
                 put_bytes(data, buf, cap, needed)
             }
             Question::ChannelRequest { request, .. } => put_bytes(&data_of_request(request), buf, cap, needed),
+            Question::Sign(wanted) => put_bytes(&wanted.data, buf, cap, needed),
             _ => Err(missing()),
         })
     }
@@ -475,7 +484,7 @@ pub unsafe extern "C" fn nacre_ticket_answer_texts(
     }
 }
 
-/// Accepts a global request with data for the reply.
+/// Accepts a global request with data for the reply; gives the signature that was asked for.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nacre_ticket_answer_bytes(
     ticket: *mut nacre_ticket,
@@ -484,7 +493,9 @@ pub unsafe extern "C" fn nacre_ticket_answer_bytes(
 ) -> nacre_status {
     unsafe {
         on(ticket, |ticket| match ticket.question() {
-            Question::GlobalRequest { .. } => ticket.answer(Answer::Bytes(piece(data, len)?.to_vec())),
+            Question::GlobalRequest { .. } | Question::Sign(_) => {
+                ticket.answer(Answer::Bytes(piece(data, len)?.to_vec()))
+            }
             _ => Err(unfitting()),
         })
     }

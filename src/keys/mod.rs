@@ -1,6 +1,7 @@
 //! Keys: public blobs and lines, private key files, signatures by them.
 #![forbid(unsafe_code)]
 
+pub mod agent;
 mod armour;
 mod entries;
 mod fingerprint;
@@ -8,6 +9,7 @@ mod generate;
 mod known_hosts;
 mod lines;
 mod openssh;
+mod outside;
 mod patterns;
 mod private;
 mod public;
@@ -16,6 +18,7 @@ mod rules;
 pub use generate::KeyType;
 pub use known_hosts::{Addition, HostKeys, KnownHosts, ListedKey, Marker, Standing};
 pub use openssh::DEFAULT_ROUNDS;
+pub use outside::{Signer, ToSign};
 pub use patterns::{Matching, Network, Origins, match_list, matches};
 pub use private::PrivateKey;
 pub use public::PublicKey;

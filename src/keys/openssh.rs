@@ -200,12 +200,12 @@ pub(super) fn encrypted(
 
 fn private_part(key: &PrivateKey, block_size: usize) -> Result<Zeroizing<Vec<u8>>> {
     let check = u32::from_be_bytes(crate::crypto::random_bytes()?);
-    let room = key.fields().len() + key.comment().len() + 64 + block_size;
+    let room = key.fields()?.len() + key.comment().len() + 64 + block_size;
     let mut out = Zeroizing::new(Vec::with_capacity(room));
     put_u32(&mut out, check);
     put_u32(&mut out, check);
     put_string(&mut out, key.public().key_type().as_bytes());
-    out.extend_from_slice(key.fields());
+    out.extend_from_slice(key.fields()?);
     put_string(&mut out, key.comment().as_bytes());
     let mut count = 0;
     while out.len() % block_size != 0 {

@@ -1,5 +1,5 @@
 use super::armour::{Format, detect};
-use super::{PublicKey, SignatureRules, damaged, openssh};
+use super::{PublicKey, SignatureRules, Signer, damaged, openssh};
 use crate::crypto::signature::{Curve, ED25519_KEY_LENGTH, ED25519_KEY_TYPE, RSA_KEY_TYPE, RsaNumbers, SigningKey};
 use crate::error::{Error, Result};
 use crate::wire::{Reader, Writer, clean};
@@ -7,11 +7,19 @@ use zeroize::Zeroizing;
 
 /// A private key with its public half and its comment. It does not change, so that threads may share it.
 pub struct PrivateKey {
-    public: PublicKey,
-    comment: String,
-    key: SigningKey,
-    /// As they stand in OpenSSH's key files between the type and the comment; wiped when the key goes.
-    fields: Zeroizing<Vec<u8>>,
+    pub(super) public: PublicKey,
+    pub(super) comment: String,
+    pub(super) half: Half,
+}
+
+/// The private half.
+pub(super) enum Half {
+    Here {
+        key: SigningKey,
+        /// As they stand in OpenSSH's key files between the type and the comment; wiped when the key goes.
+        fields: Zeroizing<Vec<u8>>,
+    },
+    Elsewhere(Signer),
 }
 
 impl PrivateKey {
@@ -46,17 +54,26 @@ impl PrivateKey {
         &self.comment
     }
 
+    /// Who signs, where that is not done here.
+    pub fn signer(&self) -> Option<&Signer> {
+        match &self.half {
+            Half::Here { .. } => None,
+            Half::Elsewhere(signer) => Some(signer),
+        }
+    }
+
     /// [`Self::sign_under`] the default rules.
     pub fn sign(&self, algorithm: &str, data: &[u8]) -> Result<Vec<u8>> {
         self.sign_under(&SignatureRules::default(), algorithm, data)
     }
 
     /// The signature blob: the algorithm's name and the signature. An RSA signature is verified before it is given
-    /// out.
+    /// out. Of a key with a signer it is [`Error::State`]: that one has to be asked.
     pub fn sign_under(&self, rules: &SignatureRules, algorithm: &str, data: &[u8]) -> Result<Vec<u8>> {
         let algorithm = self.public.fitting(algorithm)?;
         rules.allow_size_of(&self.public)?;
-        let signature = self.key.sign(algorithm.scheme, data)?;
+        let Half::Here { key, .. } = &self.half else { return Err(elsewhere()) };
+        let signature = key.sign(algorithm.scheme, data)?;
         Ok(Writer::new().string(algorithm.name).string(signature).finish())
     }
 
@@ -76,11 +93,15 @@ impl PrivateKey {
 
     /// `public` and `key` are what `fields` hold.
     pub(super) fn from_parts(public: PublicKey, key: SigningKey, fields: Zeroizing<Vec<u8>>) -> Self {
-        Self { public, comment: String::new(), key, fields }
+        Self { public, comment: String::new(), half: Half::Here { key, fields } }
     }
 
-    pub(super) fn fields(&self) -> &[u8] {
-        &self.fields
+    /// Unsupported where the private half is elsewhere.
+    pub(super) fn fields(&self) -> Result<&[u8]> {
+        match &self.half {
+            Half::Here { fields, .. } => Ok(fields),
+            Half::Elsewhere(_) => Err(Error::unsupported("the private half of this key is not here")),
+        }
     }
 }
 
@@ -98,6 +119,10 @@ pub(super) fn read_fields(key_type: &str, reader: &mut Reader<'_>) -> Result<(Pu
         None if key_type == RSA_KEY_TYPE => read_rsa(reader),
         None => Err(Error::unsupported(format!("keys of type '{}' are not supported", clean(key_type.as_bytes(), 64)))),
     }
+}
+
+fn elsewhere() -> Error {
+    Error::state("the private half of this key is elsewhere: its signer has to be asked")
 }
 
 fn cut(error: Error) -> Error {

@@ -251,6 +251,9 @@ impl Session {
                     let pending = Pending::ClientAuth { question, password_change: false };
                     self.ask_user(pending, Question::Prompts { name, instruction, prompts }, now);
                 }
+                ClientAuthEvent::Sign { question, wanted } => {
+                    self.ask_user(Pending::UserSignature { question }, Question::Sign(wanted), now);
+                }
                 ClientAuthEvent::PasswordChange { question, prompt } => {
                     let pending = Pending::ClientAuth { question, password_change: true };
                     self.ask_user(pending, Question::PasswordChange { prompt }, now);

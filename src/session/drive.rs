@@ -5,6 +5,7 @@ use std::time::Instant;
 use bytes::BytesMut;
 use zeroize::Zeroize;
 
+use super::questions::{Pending, Question};
 use super::sink::Sink;
 use super::{Life, Session, SessionEvent, Stage, Timer};
 use crate::error::{Error, Result};
@@ -241,6 +242,9 @@ impl Session {
                 TransportEvent::Negotiated => self.negotiated_first(now)?,
                 TransportEvent::Rekeyed => self.events.push_back(SessionEvent::Rekeyed),
                 TransportEvent::ExtInfo => self.update_extensions(),
+                TransportEvent::Sign(wanted) => {
+                    self.ask(Pending::HostSignature, Question::Sign(wanted), now);
+                }
                 TransportEvent::Disconnected { code, description } => {
                     return Err(Error::disconnected(code, description, true));
                 }

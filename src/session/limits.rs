@@ -10,7 +10,7 @@ pub enum Limit {
     Handshake = 1,
     /// Milliseconds until a user is authenticated (server: from the start; client: each method).
     Login = 2,
-    /// Server, after login: milliseconds that a question waits for its answer.
+    /// Server, after login: milliseconds that a question waits for its answer; both: that a signature may take.
     Decision = 3,
     /// Milliseconds that the peer may take to confirm a channel of ours.
     Open = 4,

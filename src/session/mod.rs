@@ -26,7 +26,7 @@ pub use crate::connection::{ChannelId, ChannelRequest, Exit, StderrMode, Stream}
 pub use crate::error::HostKeyVerdict;
 pub use crate::transport::{
     AlgorithmKind, Algorithms, Counters, HostKeys, Negotiated, Policy, PrivateKey, PublicKey, RandomSource,
-    RekeyLimits, Role, SignatureRules, SystemRandom, available,
+    RekeyLimits, Role, SignatureRules, SystemRandom, ToSign, available,
 };
 pub use channels::ChannelInfo;
 pub use client::{HostKeyCheck, HostKeyPolicy};
@@ -195,6 +195,11 @@ impl Session {
 
     pub fn remote_host_key(&self) -> Option<&PublicKey> {
         self.transport.remote_host_key()
+    }
+
+    /// Client: the host key's signature of the session's identifier.
+    pub fn initial_proof(&self) -> Option<&[u8]> {
+        self.transport.initial_proof()
     }
 
     /// Server: the key that was shown.

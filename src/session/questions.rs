@@ -7,7 +7,7 @@ use bytes::Bytes;
 use zeroize::Zeroizing;
 
 use super::sink::Sink;
-use super::{ChannelId, ChannelRequest, PublicKey, ServerQuestion, Session, SessionEvent, Stage, Timer};
+use super::{ChannelId, ChannelRequest, PublicKey, ServerQuestion, Session, SessionEvent, Stage, Timer, ToSign};
 use crate::auth::{ClientAnswer, ServerAnswer};
 use crate::connection::{GlobalToken, RequestToken};
 use crate::error::{Error, HostKeyVerdict, Result};
@@ -31,6 +31,9 @@ pub enum Question {
     PasswordChange {
         prompt: Vec<u8>,
     },
+    /// A signature by a key whose private half is elsewhere: of a user, or a server's host key. The decision limit
+    /// applies in both roles.
+    Sign(ToSign),
     /// All of the server's questions about users.
     Server(ServerQuestion),
     ChannelOpen {
@@ -57,7 +60,11 @@ impl Question {
             Self::ChannelOpen { kind, data, .. } => kind.len() + data.len(),
             Self::ChannelRequest { request, .. } => request.size(),
             Self::GlobalRequest { name, data, .. } => name.len() + data.len(),
-            Self::HostKey { .. } | Self::Prompts { .. } | Self::PasswordChange { .. } | Self::Server(_) => 0,
+            Self::HostKey { .. }
+            | Self::Prompts { .. }
+            | Self::PasswordChange { .. }
+            | Self::Sign(_)
+            | Self::Server(_) => 0,
         }
     }
 }
@@ -68,8 +75,10 @@ pub enum Answer {
     Partial,
     /// To Prompts: one a prompt; to PasswordChange: the new password.
     Texts(Vec<Zeroizing<Vec<u8>>>),
-    /// Accepts a global request with reply data (a bound port).
+    /// Accepts a global request with reply data (a bound port); to Sign: what the signer gave.
     Bytes(Vec<u8>),
+    /// To Sign: why there is no signature.
+    Failed(Error),
     /// To AllowedMethods: comma separated.
     Methods(String),
     Prompts {
@@ -91,7 +100,7 @@ impl Answer {
     /// Bytes of it that go to the peer.
     fn length(&self) -> usize {
         match self {
-            Self::Reject | Self::Accept | Self::Partial => 0,
+            Self::Reject | Self::Accept | Self::Partial | Self::Failed(_) => 0,
             Self::Texts(texts) => texts.iter().map(|text| text.len() + 4).sum(),
             Self::Bytes(bytes) => bytes.len(),
             Self::Methods(methods) => methods.len(),
@@ -109,6 +118,8 @@ impl Answer {
 pub(super) enum Pending {
     HostKey,
     ClientAuth { question: u64, password_change: bool },
+    UserSignature { question: u64 },
+    HostSignature,
     ServerAuth { question: u64 },
     Open { channel: ChannelId },
     Request { channel: ChannelId, token: Option<RequestToken> },
@@ -155,7 +166,7 @@ impl Session {
     /// Asks the application. On a server, after login, it has the decision limit to answer.
     pub(super) fn ask(&mut self, pending: Pending, question: Question, now: Instant) -> QuestionId {
         let id = self.questions.add(pending, question.size());
-        if self.role() == Role::Server && self.is_authenticated() {
+        if pending.is_signature() || (self.role() == Role::Server && self.is_authenticated()) {
             self.timers.start(Timer::Question(id), now, self.config.limits.decision_ms);
         }
         self.events.push_back(SessionEvent::Question { id, question });
@@ -168,8 +179,9 @@ impl Session {
         let Some(pending) = self.questions.get(id) else {
             return Err(Error::state("the question was answered, or nothing waits for its answer any more"));
         };
-        // A plain yes or no always fits: there are no more of them than questions.
-        if answer.length() > 0 {
+        // A plain yes or no always fits: there are no more of them than questions. A signature is bounded where it is
+        // checked.
+        if answer.length() > 0 && !pending.is_signature() {
             self.check_message(answer.length())?;
         }
         let reply = Reply::new(pending, answer)?;
@@ -201,6 +213,13 @@ impl Session {
     pub(super) fn decide_by_default(&mut self, id: QuestionId, now: Instant) -> Result<()> {
         let Some(pending) = self.forget_question(id) else { return Ok(()) };
         self.events.push_back(SessionEvent::QuestionWithdrawn { id });
+        if pending.is_signature() {
+            let error = Error::timeout("the signer did not sign in time");
+            return match self.pass_on(Reply::new(pending, Answer::Failed(error))?, now) {
+                Err(Error::State(_)) => Ok(()),
+                outcome => outcome,
+            };
+        }
         self.refuse(pending, now)
     }
 
@@ -213,9 +232,10 @@ impl Session {
         }
     }
 
-    /// For an end: nobody is asked any more.
+    /// For an end: nobody is asked any more, but for the signature without which nothing more could be sent.
     pub(super) fn refuse_all_questions(&mut self, now: Instant) -> Result<()> {
-        let ids: Vec<QuestionId> = self.questions.open.keys().copied().collect();
+        let open = self.questions.open.iter().filter(|(_, (pending, _))| !pending.is_signature());
+        let ids: Vec<QuestionId> = open.map(|(id, _)| *id).collect();
         ids.into_iter().try_for_each(|id| self.decide_by_default(id, now))
     }
 
@@ -223,6 +243,7 @@ impl Session {
         let mut sink = Sink { transport: &mut self.transport, failure: &mut self.failure };
         match (reply, &mut self.stage) {
             (Reply::HostKey { accepted }, _) => self.decide_host_key(accepted),
+            (Reply::HostSignature(given), _) => self.transport.signed(given),
             (Reply::ClientAuth { question, answer }, Stage::ClientAuth(auth)) => {
                 auth.answer(question, answer, &mut sink)?;
                 self.resume_login(now);
@@ -281,6 +302,7 @@ impl Session {
 /// An answer that fits its question.
 enum Reply {
     HostKey { accepted: bool },
+    HostSignature(Result<Vec<u8>>),
     ClientAuth { question: u64, answer: ClientAnswer },
     ServerAuth { question: u64, answer: ServerAnswer },
     AcceptOpen { channel: ChannelId },
@@ -289,12 +311,31 @@ enum Reply {
     Global { token: Option<GlobalToken>, reply: std::result::Result<Vec<u8>, ()> },
 }
 
+impl Pending {
+    fn is_signature(self) -> bool {
+        matches!(self, Self::UserSignature { .. } | Self::HostSignature)
+    }
+}
+
+fn unfit() -> Error {
+    Error::argument("this answer does not fit the question")
+}
+
+/// What came of a question for a signature.
+fn signature(answer: Answer) -> Result<Result<Vec<u8>>> {
+    match answer {
+        Answer::Bytes(given) => Ok(Ok(given)),
+        Answer::Failed(error) => Ok(Err(error)),
+        Answer::Reject => Ok(Err(Error::Callback("the signer refused to sign".into()))),
+        _ => Err(unfit()),
+    }
+}
+
 /// RFC 4254 section 5.1.
 const ADMINISTRATIVELY_PROHIBITED: u32 = 1;
 
 impl Reply {
     fn new(pending: Pending, answer: Answer) -> Result<Self> {
-        let unfit = || Error::argument("this answer does not fit the question");
         Ok(match pending {
             Pending::HostKey => match answer {
                 Answer::Accept => Self::HostKey { accepted: true },
@@ -310,6 +351,10 @@ impl Reply {
                 };
                 Self::ClientAuth { question, answer }
             }
+            Pending::UserSignature { question } => {
+                Self::ClientAuth { question, answer: ClientAnswer::Signed(signature(answer)?) }
+            }
+            Pending::HostSignature => Self::HostSignature(signature(answer)?),
             Pending::ServerAuth { question } => {
                 let answer = match answer {
                     Answer::Accept => ServerAnswer::Accept,
@@ -320,7 +365,9 @@ impl Reply {
                         ServerAnswer::Prompts { name, instruction, prompts }
                     }
                     Answer::ChangePassword { prompt } => ServerAnswer::ChangePassword { prompt },
-                    Answer::Texts(_) | Answer::Bytes(_) | Answer::Refuse { .. } => return Err(unfit()),
+                    Answer::Texts(_) | Answer::Bytes(_) | Answer::Failed(_) | Answer::Refuse { .. } => {
+                        return Err(unfit());
+                    }
                 };
                 Self::ServerAuth { question, answer }
             }

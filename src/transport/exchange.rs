@@ -2,7 +2,9 @@
 
 use super::compression::{Deflater, Inflater, Start, start_of};
 use super::negotiation::{Choice, Proposal, markers, negotiate, no_strict_exchange};
-use super::{Deadline, Negotiated, Peer, Policy, PrivateKey, PublicKey, Transport, TransportEvent, extensions, kex};
+use super::{
+    Deadline, Negotiated, Peer, Policy, PrivateKey, PublicKey, ToSign, Transport, TransportEvent, extensions, kex,
+};
 use crate::crypto::{self, Open, Seal};
 use crate::error::{Error, HostKeyVerdict, Result};
 use crate::wire::messages::{KexInit, message};
@@ -17,6 +19,8 @@ pub enum Exchange {
     /// Ours was sent, the peer's has not come.
     KexInit(OwnKexInit),
     Method(Box<Running>),
+    /// Of a server: somebody else signs, and the peer has nothing to say.
+    Signing(Box<Signing>),
     /// Our NEWKEYS was sent, the peer's has not come.
     NewKeys(Box<Keyed>),
 }
@@ -35,6 +39,15 @@ pub struct Running {
     wrong_guess_to_come: bool,
 }
 
+pub struct Signing {
+    running: Running,
+    agreement: Agreement,
+    wanted: ToSign,
+}
+
+/// The number of no message: none of the method is legal.
+const NOTHING: u8 = 0;
+
 pub struct Keyed {
     opener: Box<dyn Open>,
     choice: Choice,
@@ -47,7 +60,7 @@ impl Exchange {
 
     /// Between our KEXINIT and our NEWKEYS nothing but the exchange goes out (RFC 4253 section 7.1).
     pub fn holds_messages(&self) -> bool {
-        matches!(self, Self::KexInit(_) | Self::Method(_))
+        matches!(self, Self::KexInit(_) | Self::Method(_) | Self::Signing(_))
     }
 
     /// None: the peer has no part in an exchange yet, or the first one is over.
@@ -57,6 +70,8 @@ impl Exchange {
             (Self::Idle | Self::KexInit(_), false) => None,
             (Self::Method(running), true) => Some(Phase::InitialMethod { expected: running.method.expected() }),
             (Self::Method(running), false) => Some(Phase::RekeyMethod { expected: running.method.expected() }),
+            (Self::Signing(_), true) => Some(Phase::InitialMethod { expected: NOTHING }),
+            (Self::Signing(_), false) => Some(Phase::RekeyMethod { expected: NOTHING }),
             (Self::NewKeys(_), true) => Some(Phase::InitialNewKeys),
             (Self::NewKeys(_), false) => Some(Phase::RekeyNewKeys),
         }
@@ -169,14 +184,41 @@ impl Transport {
         let Exchange::Method(running) = std::mem::replace(&mut self.exchange, Exchange::Idle) else {
             return Err(Error::internal("a key exchange ended that had not begun"));
         };
-        let hash = match &agreement.proof {
-            Some(proof) => self.check_proof(&running, &agreement, proof)?,
-            None => self.prove(&running, &agreement)?,
-        };
-        if self.session_id.is_empty() {
-            self.session_id = hash.as_slice().into();
+        if let Some(proof) = &agreement.proof {
+            let hash = self.check_proof(&running, &agreement, proof)?;
+            return self.change_keys(&running, &agreement, &hash);
         }
-        let (sealer, opener) = self.derive_keys(&running.choice, &agreement, &hash)?;
+        let wanted = self.proof_to_sign(&running, &agreement)?;
+        if wanted.key.signer().is_some() {
+            self.add_event(TransportEvent::Sign(wanted.clone()));
+            self.exchange = Exchange::Signing(Box::new(Signing { running: *running, agreement, wanted }));
+            return Ok(());
+        }
+        let signature = wanted.key.sign_under(&self.config.signature_rules, wanted.algorithm, &wanted.data)?;
+        self.prove(&running, &agreement, wanted, &signature)
+    }
+
+    /// What came of [`TransportEvent::Sign`]; see [`ToSign::accept`].
+    pub fn signed(&mut self, given: Result<Vec<u8>>) -> Result<()> {
+        self.check_open()?;
+        let outcome = self.take_signature(given);
+        self.note_failure(outcome)
+    }
+
+    fn take_signature(&mut self, given: Result<Vec<u8>>) -> Result<()> {
+        let Exchange::Signing(signing) = std::mem::replace(&mut self.exchange, Exchange::Idle) else {
+            return Err(Error::internal("a signature that no key exchange waits for"));
+        };
+        let Signing { running, agreement, wanted } = *signing;
+        let signature = wanted.accept(&given?)?;
+        self.prove(&running, &agreement, wanted, &signature)
+    }
+
+    fn change_keys(&mut self, running: &Running, agreement: &Agreement, hash: &[u8]) -> Result<()> {
+        if self.session_id.is_empty() {
+            self.session_id = hash.into();
+        }
+        let (sealer, opener) = self.derive_keys(&running.choice, agreement, hash)?;
         self.send_newkeys(sealer, running.choice.compression_out)?;
         self.exchange = Exchange::NewKeys(Box::new(Keyed { opener, choice: running.choice }));
         self.send_held()
@@ -196,12 +238,15 @@ impl Transport {
         let hash = self.exchange_hash(running, agreement, &proof.host_key)?;
         key.verify_under(&self.config.signature_rules.of_hosts(), algorithm, &hash, &proof.signature)
             .map_err(|error| invalid(format!("the host key's signature: {error}")))?;
+        if self.initial_proof.is_none() {
+            self.initial_proof = Some(proof.signature.as_slice().into());
+        }
         self.remote_host_key = Some(key);
         Ok(hash)
     }
 
-    /// Of a server: signs, and sends the method's last message.
-    fn prove(&mut self, running: &Running, agreement: &Agreement) -> Result<Vec<u8>> {
+    /// Of a server: H, and the key that is to sign it.
+    fn proof_to_sign(&self, running: &Running, agreement: &Agreement) -> Result<ToSign> {
         let algorithm = running.choice.host_key;
         let key: Arc<PrivateKey> = match &self.host_key {
             Some(key) => key.clone(),
@@ -211,14 +256,18 @@ impl Transport {
                 .cloned()
                 .ok_or_else(|| Error::internal("a host key algorithm without a key was negotiated"))?,
         };
-        let hash = self.exchange_hash(running, agreement, key.public().blob())?;
+        let data = self.exchange_hash(running, agreement, key.public().blob())?;
         #[cfg(test)]
         let algorithm = self.hooks.signs_with.unwrap_or(algorithm);
-        let signature = key.sign_under(&self.config.signature_rules, algorithm, &hash)?;
-        let reply = running.method.reply(key.public().blob(), &signature);
-        self.host_key = Some(key);
+        Ok(ToSign { rules: self.config.signature_rules.of_hosts(), key, algorithm, data })
+    }
+
+    /// Of a server: sends the method's last message.
+    fn prove(&mut self, running: &Running, agreement: &Agreement, signed: ToSign, signature: &[u8]) -> Result<()> {
+        let reply = running.method.reply(signed.key.public().blob(), signature);
+        self.host_key = Some(signed.key);
         self.writer.send_payload(&reply, self.random.as_mut())?;
-        Ok(hash)
+        self.change_keys(running, agreement, &signed.data)
     }
 
     /// H of RFC 4253 section 8.

@@ -23,7 +23,7 @@ mod rekey;
 
 pub use crate::crypto::Policy;
 pub use crate::crypto::{RandomSource, SystemRandom};
-pub use crate::keys::{HostKeys, PrivateKey, PublicKey, SignatureRules};
+pub use crate::keys::{HostKeys, PrivateKey, PublicKey, SignatureRules, ToSign};
 pub use algorithms::{AlgorithmKind, Algorithms, available};
 pub use config::{Config, RekeyLimits};
 pub use extensions::Extensions;
@@ -99,6 +99,8 @@ pub enum TransportEvent {
         always_display: bool,
         text: String,
     },
+    /// A server's key exchange waits for this signature of its host key: [`Transport::signed`].
+    Sign(ToSign),
 }
 
 /// How far the rooms above are. With the state of the exchange it decides which messages are legal.
@@ -162,6 +164,8 @@ pub struct Transport {
     session_id: Box<[u8]>,
     host_key: Option<Arc<PrivateKey>>,
     remote_host_key: Option<PublicKey>,
+    /// Of a client: the host key's signature of the session's identifier.
+    initial_proof: Option<Box<[u8]>>,
     extensions: Extensions,
     stage: Stage,
     keys_since: Instant,
@@ -202,6 +206,7 @@ impl Transport {
             session_id: Box::default(),
             host_key: None,
             remote_host_key: None,
+            initial_proof: None,
             extensions: Extensions::default(),
             stage: Stage::NoService,
             keys_since: now,
@@ -320,6 +325,11 @@ impl Transport {
     /// The key that the server proved to hold; whether it is trusted is not decided here.
     pub fn remote_host_key(&self) -> Option<&PublicKey> {
         self.remote_host_key.as_ref()
+    }
+
+    /// Of a client: what shows that the session is with the holder of that key.
+    pub fn initial_proof(&self) -> Option<&[u8]> {
+        self.initial_proof.as_deref()
     }
 
     /// Of a server: the key that it was negotiated to show.

@@ -69,6 +69,21 @@ pub extern "C" fn decide<const AT: usize>(
     decision
 }
 
+/// Signs at once or not at all: without a connection the call that asks would wait for the answer.
+extern "C" fn sign(_userdata: usize, key: usize, _algorithm: usize, _data: usize, _len: usize, ticket: usize) -> i32 {
+    let world = world();
+    if world.byte() < 128 {
+        let signature = world.data();
+        // SAFETY: the ticket is lent, and the memory is as long as it says.
+        let status = unsafe {
+            super::calls::nacre_ticket_answer_bytes(ticket as *mut c_void, signature.pointer(), signature.length())
+        };
+        world.check_status(status);
+    }
+    call_something(world, &[(Kind::nacre_key, key), (Kind::nacre_ticket, ticket)]);
+    if world.byte() < 128 { ACCEPT } else { 0 }
+}
+
 /// `connected`, `authenticated` and `disconnected`.
 extern "C" fn told(_userdata: usize, transport: usize) {
     let world = world();
@@ -108,9 +123,12 @@ const OWNER_END: usize = 24;
 pub fn members(world: &World<'_>, name: &str, length: usize, kept: &mut Vec<Memory>) -> Vec<u64> {
     let word = |pointer: *const c_void| pointer as u64;
     match name {
-        "nacre_host_key_check" | "nacre_client_callbacks" | "nacre_server_callbacks" if length < OWNER_END => {
+        "nacre_host_key_check" | "nacre_client_callbacks" | "nacre_server_callbacks" | "nacre_signer"
+            if length < OWNER_END =>
+        {
             Vec::new()
         }
+        "nacre_signer" => vec![word(world.userdata()), word(world.destroy()), word(sign as *const c_void)],
         "nacre_host_key_check" => {
             let owner = [word(world.userdata()), word(world.destroy())];
             let flags = u64::from(world.byte() % 32);

@@ -2,6 +2,7 @@ use super::{ClientContext, ClientMethod};
 use super::{interactive, none, password, publickey};
 use crate::auth::interactive::Prompt;
 use crate::error::{Error, Result};
+use crate::keys::ToSign;
 use crate::wire::NameList;
 use zeroize::Zeroizing;
 
@@ -18,7 +19,12 @@ pub trait Exchange: Send {
 
     /// The user's answer. [`Error::Argument`]: it does not fit, and the question stays.
     fn answered(&mut self, _texts: Vec<Zeroizing<Vec<u8>>>) -> Result<Step> {
-        Err(Error::internal("an answer for a method that asks nothing"))
+        Err(Error::argument("this method asks for no text"))
+    }
+
+    /// What came of [`Step::Sign`].
+    fn signed(&mut self, _given: Result<Vec<u8>>, _login: &Login<'_>) -> Result<Step> {
+        Err(Error::argument("this method wants no signature"))
     }
 
     /// FAILURE without partial success.
@@ -48,6 +54,8 @@ pub enum Step {
     /// The message 61 of keyboard-interactive.
     Respond(Vec<Zeroizing<Vec<u8>>>),
     Ask(UserQuestion),
+    /// Somebody else signs; then it goes on with [`Exchange::signed`].
+    Sign(ToSign),
     /// The attempt fails without another word to the server: why.
     Refuse(String),
     GiveUp(Error),
@@ -72,7 +80,8 @@ pub fn begin(method: ClientMethod) -> Result<Box<dyn Exchange>> {
         ClientMethod::Password { password, fallback_to_interactive } => {
             Box::new(password::Password::new(password, fallback_to_interactive)?)
         }
-        ClientMethod::Publickey { key, probe } => Box::new(publickey::Publickey::new(key, probe)),
+        ClientMethod::Publickey { key, probe } => Box::new(publickey::Publickey::new([key].into(), probe)?),
+        ClientMethod::AnyOf { keys } => Box::new(publickey::Publickey::new(keys.into(), true)?),
         ClientMethod::Interactive { submethods } => Box::new(interactive::Interactive::by_user(submethods)?),
     })
 }

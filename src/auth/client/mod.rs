@@ -9,7 +9,7 @@ mod publickey;
 use super::interactive::Prompt;
 use super::{NEXT_SERVICE, SERVICE, Stage};
 use crate::error::{AuthFailure, Error, Result};
-use crate::keys::{PrivateKey, SignatureRules};
+use crate::keys::{PrivateKey, SignatureRules, ToSign};
 use crate::wire::messages::{ServiceAccept, UserauthBanner, UserauthFailure, UserauthReply, UserauthSuccess, message};
 use crate::wire::{MessageSink, NameList, Reader, Rest, table};
 use exchange::{Exchange, Login, Refused, Step, UserQuestion};
@@ -55,6 +55,10 @@ pub enum ClientMethod {
         key: Arc<PrivateKey>,
         probe: bool,
     },
+    /// Each key in turn; the server is asked about it before anything is signed.
+    AnyOf {
+        keys: Vec<Arc<PrivateKey>>,
+    },
     Interactive {
         submethods: String,
     },
@@ -71,6 +75,8 @@ pub enum ClientAuthEvent {
     Prompts { question: u64, name: Vec<u8>, instruction: Vec<u8>, prompts: Vec<Prompt> },
     /// To be answered with the new password, or with the old one and the new one.
     PasswordChange { question: u64, prompt: Vec<u8> },
+    /// To be answered with what the signer gave.
+    Sign { question: u64, wanted: ToSign },
 }
 
 #[derive(Clone)]
@@ -78,6 +84,8 @@ pub enum ClientAnswer {
     Texts(Vec<Zeroizing<Vec<u8>>>),
     /// The attempt ends with [`Error::Cancelled`].
     Cancel,
+    /// See [`ToSign::accept`].
+    Signed(Result<Vec<u8>>),
 }
 
 pub struct ClientAuth {
@@ -187,6 +195,9 @@ impl ClientAuth {
         }
         let step = match answer {
             ClientAnswer::Texts(texts) => attempt.exchange.answered(texts)?,
+            ClientAnswer::Signed(given) => {
+                attempt.exchange.signed(given, &Login { context: &self.context, user: &attempt.user })?
+            }
             ClientAnswer::Cancel => Step::GiveUp(Error::Cancelled),
         };
         match std::mem::replace(&mut self.state, State::Idle) {
@@ -396,6 +407,12 @@ impl ClientAuth {
                 });
                 self.state = State::Asking { question, attempt };
             }
+            Step::Sign(wanted) => {
+                self.last_question += 1;
+                let question = self.last_question;
+                self.events.push_back(ClientAuthEvent::Sign { question, wanted });
+                self.state = State::Asking { question, attempt };
+            }
             // The next request abandons what the server may still wait for (RFC 4252 section 5.1, RFC 4256
             // section 3.1).
             Step::GiveUp(error) => self.finish(Err(attempt.original.unwrap_or(error))),
@@ -445,6 +462,7 @@ impl fmt::Debug for ClientMethod {
             Self::Publickey { key, probe } => {
                 f.debug_struct("Publickey").field("key", key.public()).field("probe", probe).finish()
             }
+            Self::AnyOf { keys } => f.debug_list().entries(keys.iter().map(|key| key.public())).finish(),
             Self::Interactive { submethods } => f.debug_struct("Interactive").field("submethods", submethods).finish(),
         }
     }
@@ -455,6 +473,7 @@ impl fmt::Debug for ClientAnswer {
         match self {
             Self::Texts(texts) => write!(f, "Texts({} of them)", texts.len()),
             Self::Cancel => f.write_str("Cancel"),
+            Self::Signed(given) => write!(f, "Signed({})", given.as_ref().map_or("not", |_| "given")),
         }
     }
 }

@@ -1,7 +1,7 @@
 use super::exchange::{Exchange, Login, Refused, Step};
 use crate::auth::publickey::{Acceptable, NAME, Request};
 use crate::error::{Error, Result};
-use crate::keys::PrivateKey;
+use crate::keys::{PrivateKey, ToSign};
 use crate::wire::NameList;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,32 +9,52 @@ use std::sync::Arc;
 /// RFC 4252 section 7; the signature covers the server's host key too where the server knows how.
 pub struct Publickey {
     key: Arc<PrivateKey>,
+    /// Those after it.
+    keys: VecDeque<Arc<PrivateKey>>,
     probe: bool,
-    /// Signature algorithms that were not tried yet.
+    /// Signature algorithms of the key that were not tried yet.
     untried: VecDeque<&'static str>,
     state: State,
+    /// Why a key that the server would have taken did not sign: says more than that the server refused the others.
+    failure: Option<Error>,
 }
 
 enum State {
     New,
     /// The server was asked about the key, for this algorithm.
     Probed(&'static str),
+    /// Somebody else signs.
+    Signing(ToSign),
     Signed,
 }
 
 impl Publickey {
-    pub fn new(key: Arc<PrivateKey>, probe: bool) -> Self {
-        Self { key, probe, untried: VecDeque::new(), state: State::New }
+    pub fn new(mut keys: VecDeque<Arc<PrivateKey>>, probe: bool) -> Result<Self> {
+        let key = keys.pop_front().ok_or_else(|| Error::argument("there is no key to authenticate with"))?;
+        Ok(Self { key, keys, probe, untried: VecDeque::new(), state: State::New, failure: None })
     }
 
+    /// The next algorithm of the key, or the next key that has one.
     fn next(&mut self, login: &Login<'_>) -> Step {
-        match self.untried.pop_front() {
-            Some(algorithm) if self.probe => {
-                self.state = State::Probed(algorithm);
-                let request = self.request(algorithm, login);
-                Step::Request { method: request.method(), fields: request.encode().into() }
+        loop {
+            if let Some(algorithm) = self.untried.pop_front() {
+                return if self.probe { self.ask_about(algorithm, login) } else { self.sign(algorithm, login) };
             }
-            Some(algorithm) => self.sign(algorithm, login),
+            let Some(key) = self.keys.pop_front() else { return self.give_up() };
+            self.key = key;
+            self.untried = self.usable_algorithms(login);
+        }
+    }
+
+    fn ask_about(&mut self, algorithm: &'static str, login: &Login<'_>) -> Step {
+        self.state = State::Probed(algorithm);
+        let request = self.request(algorithm, login);
+        Step::Request { method: request.method(), fields: request.encode().into() }
+    }
+
+    fn give_up(&mut self) -> Step {
+        match self.failure.take() {
+            Some(failure) => Step::GiveUp(failure),
             None => Step::Refuse(format!(
                 "no signature algorithm for a key of type {} is taken by both sides",
                 self.key.public().key_type()
@@ -43,15 +63,30 @@ impl Publickey {
     }
 
     fn sign(&mut self, algorithm: &'static str, login: &Login<'_>) -> Step {
-        self.state = State::Signed;
-        let request = self.request(algorithm, login);
-        let data = request.signed_data(&login.context.session_id, login.user);
-        match self.key.sign_under(&login.context.signature_rules, algorithm, &data) {
+        let data = self.request(algorithm, login).signed_data(&login.context.session_id, login.user);
+        if self.key.signer().is_some() {
+            let rules = login.context.signature_rules.of_hosts();
+            let wanted = ToSign { rules, key: Arc::clone(&self.key), algorithm, data };
+            self.state = State::Signing(wanted.clone());
+            return Step::Sign(wanted);
+        }
+        let signature = self.key.sign_under(&login.context.signature_rules, algorithm, &data);
+        self.send(algorithm, signature, login)
+    }
+
+    fn send(&mut self, algorithm: &'static str, signature: Result<Vec<u8>>, login: &Login<'_>) -> Step {
+        match signature {
             Ok(signature) => {
-                let request = Request { signature: Some(&signature), ..request };
+                self.state = State::Signed;
+                let request = Request { signature: Some(&signature), ..self.request(algorithm, login) };
                 Step::Request { method: request.method(), fields: request.encode().into() }
             }
-            Err(error) => Step::GiveUp(error),
+            Err(error) => {
+                self.state = State::New;
+                self.untried.clear();
+                self.failure.get_or_insert(error);
+                self.next(login)
+            }
         }
     }
 
@@ -96,8 +131,17 @@ impl Exchange for Publickey {
         Ok(self.sign(algorithm, login))
     }
 
+    fn signed(&mut self, given: Result<Vec<u8>>, login: &Login<'_>) -> Result<Step> {
+        let State::Signing(wanted) = std::mem::replace(&mut self.state, State::New) else {
+            return Err(Error::internal("a signature that nobody asked for"));
+        };
+        let signature = given.and_then(|given| wanted.accept(&given));
+        Ok(self.send(wanted.algorithm, signature, login))
+    }
+
     fn refused(&mut self, methods: NameList<'_>, login: &Login<'_>) -> Result<Refused> {
-        if self.untried.is_empty() || !methods.contains(NAME) {
+        let more = !self.untried.is_empty() || !self.keys.is_empty() || self.failure.is_some();
+        if !more || !methods.contains(NAME) {
             return Ok(Refused::Finally);
         }
         Ok(Refused::Again(self.next(login)))

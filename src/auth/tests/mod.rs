@@ -243,6 +243,7 @@ impl Pair {
                         let question = *question;
                         self.client.answer(question, at_the_keyboard(&event), &mut self.to_server)?;
                     }
+                    ClientAuthEvent::Sign { .. } => panic!("these keys are all here"),
                 }
             }
         }

@@ -47,8 +47,12 @@ impl Transport {
     pub fn add_host_key(self: &Arc<Self>, key: Arc<PrivateKey>) -> Result<()> {
         self.before_start(|locked| {
             let kind = key.public().key_type();
-            locked.config.host_keys.retain(|known| known.public().key_type() != kind);
-            locked.config.host_keys.push(key);
+            let known = std::mem::take(&mut locked.config.host_keys);
+            let (gone, mut kept): (Vec<_>, Vec<_>) = known.into_iter().partition(|it| it.public().key_type() == kind);
+            kept.push(key);
+            locked.config.host_keys = kept;
+            // With a key may go what its signer's application wants to do about that.
+            locked.discard(gone);
             Ok(())
         })
     }

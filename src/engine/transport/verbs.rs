@@ -111,7 +111,14 @@ impl Transport {
     ) -> Started<()> {
         let start = |locked: &mut Locked, _| {
             let now = locked.now;
-            locked.active()?.authenticate(user, method, now)?;
+            // Whatever comes of it: they go when the lock does, at the earliest.
+            let held = method.clone();
+            let begun = locked.active().and_then(|session| session.authenticate(user, method, now));
+            if begun.is_ok() {
+                locked.keep_keys(&held);
+            }
+            locked.discard(held);
+            begun?;
             let old = std::mem::replace(&mut locked.askers.user, asker);
             locked.discard(old);
             Ok(())
@@ -132,6 +139,7 @@ impl Transport {
                 methods.push_back(ClientMethod::Password { password, fallback_to_interactive: true });
             }
         }
+        let held = methods.clone();
         let kind = Kind::Connect { user: options.user.unwrap_or_default(), methods };
         let (policy, host_key_asker, asker) = (options.policy, options.host_key_asker, options.asker);
         let start = |locked: &mut Locked, _| {
@@ -145,7 +153,14 @@ impl Transport {
                 let old = locked.askers.peer.replace(asker);
                 locked.discard(old);
             }
-            locked.start(Role::Client)
+            let started = locked.start(Role::Client);
+            if started.is_ok() {
+                for method in &held {
+                    locked.keep_keys(method);
+                }
+            }
+            locked.discard(held);
+            started
         };
         self.operate(kind, timeout, want_op, None, start).map(drop)
     }

@@ -1,3 +1,4 @@
+mod agent;
 mod oracle;
 mod patterns;
 mod private_files;

@@ -186,7 +186,7 @@ impl Forged<'_> {
 }
 
 fn private_part(key: &PrivateKey, checks: [u32; 2], padding: &[u8]) -> Vec<u8> {
-    let part = Writer::new().u32(checks[0]).u32(checks[1]).string(key.public().key_type()).raw(key.fields());
+    let part = Writer::new().u32(checks[0]).u32(checks[1]).string(key.public().key_type()).raw(key.fields().unwrap());
     part.string("1").raw(padding).finish()
 }
 

@@ -8,6 +8,7 @@ mod exec;
 mod negotiation;
 mod property;
 mod rekeying;
+mod signing;
 mod simulator;
 
 use std::time::Duration;
