@@ -1012,7 +1012,8 @@ typedef int32_t nacre_policy;
 #define NACRE_LIMIT_LOGIN 2
 
 /**
- * Server, after login: time that a question waits for its answer (60,000).
+ * Server, after login: time that a question waits for its answer; in both roles and at any time: that a signer or an agent
+ * has for a signature (60,000).
  */
 #define NACRE_LIMIT_DECISION 3
 
@@ -2321,7 +2322,7 @@ nacre_status nacre_poll(const struct nacre_poll_item *const *items,
  * (nacre_transport_add_host_key) and for nacre_key_sign.
  *
  * `public_blob` is the public half as it is on the wire (nacre_key_public_blob). `signer` is copied. While a connection
- * waits for a signature the decision limit applies (NACRE_LIMIT_DECISION_MS), on the server also the limits of the
+ * waits for a signature the decision limit applies (NACRE_LIMIT_DECISION), on the server also the limits of the
  * handshake and the login; without a connection 60 s do. A signature that does not verify, that is refused or that does
  * not come ends what it was for: NACRE_ERR_CALLBACK, and NACRE_ERR_TIMEOUT for the last.
  * Errors: NACRE_ERR_KEY_FORMAT and _UNSUPPORTED for the blob, _ARGUMENT.
