@@ -2,9 +2,12 @@ use super::exchange::{Exchange, Login, Refused, Step};
 use crate::auth::publickey::{Acceptable, NAME, Request};
 use crate::error::{Error, Result};
 use crate::keys::{PrivateKey, ToSign};
-use crate::wire::NameList;
+use crate::wire::{NameList, clean};
 use std::collections::VecDeque;
 use std::sync::Arc;
+
+/// How much of a server's list an error shows.
+const SHOWN: usize = 1024;
 
 /// RFC 4252 section 7; the signature covers the server's host key too where the server knows how.
 pub struct Publickey {
@@ -40,7 +43,7 @@ impl Publickey {
             if let Some(algorithm) = self.untried.pop_front() {
                 return if self.probe { self.ask_about(algorithm, login) } else { self.sign(algorithm, login) };
             }
-            let Some(key) = self.keys.pop_front() else { return self.give_up() };
+            let Some(key) = self.keys.pop_front() else { return self.give_up(login) };
             self.key = key;
             self.untried = self.usable_algorithms(login);
         }
@@ -52,14 +55,21 @@ impl Publickey {
         Step::Request { method: request.method(), fields: request.encode().into() }
     }
 
-    fn give_up(&mut self) -> Step {
+    fn give_up(&mut self, login: &Login<'_>) -> Step {
         match self.failure.take() {
             Some(failure) => Step::GiveUp(failure),
-            None => Step::Refuse(format!(
-                "no signature algorithm for a key of type {} is taken by both sides",
-                self.key.public().key_type()
-            )),
+            None => Step::Refuse(self.nothing_in_common(login)),
         }
+    }
+
+    fn nothing_in_common(&self, login: &Login<'_>) -> String {
+        let ours = login.context.pubkey_algorithms.join(",");
+        let theirs = login.context.server_sig_algs.as_deref().unwrap_or("none in particular");
+        format!(
+            "no signature algorithm for a key of type {} is taken by both sides: this side has {ours}, the server names {}",
+            self.key.public().key_type(),
+            clean(theirs.as_bytes(), SHOWN)
+        )
     }
 
     fn sign(&mut self, algorithm: &'static str, login: &Login<'_>) -> Step {

@@ -113,6 +113,9 @@ fn the_algorithm_of_an_rsa_key_is_the_servers_choice() {
             let (algorithms, error) = tried(list, allowed, probe);
             assert!(algorithms.is_empty());
             assert!(matches!(error, Error::AuthFailed(_)));
+            let said = format!("this side has {}, the server names ", allowed.join(","));
+            assert!(error.to_string().contains(&said), "{error}");
+            assert!(error.to_string().contains(list.unwrap_or("none in particular")), "{error}");
         }
     }
 }
