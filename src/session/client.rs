@@ -157,7 +157,7 @@ impl Session {
         ClientContext {
             session_id: self.transport.session_id().to_vec(),
             host_key_blob: self.transport.initial_host_key_blob().map(<[u8]>::to_vec),
-            server_sig_algs: extensions.server_sig_algs.clone(),
+            server_sig_algs: self.server_sig_algs(),
             hostbound: extensions.publickey_hostbound,
             pubkey_algorithms: self.config.algorithms.pubkey_signature.clone(),
             signature_rules: self.config.signature_rules,
@@ -167,10 +167,17 @@ impl Session {
 
     /// A server may announce more during authentication (RFC 8308 section 2.4).
     pub(super) fn update_extensions(&mut self) {
+        let server_sig_algs = self.server_sig_algs();
         if let Stage::ClientAuth(auth) = &mut self.stage {
-            let extensions = self.transport.peer_extensions();
-            auth.update_extensions(extensions.server_sig_algs.clone(), extensions.publickey_hostbound);
+            auth.update_extensions(server_sig_algs, self.transport.peer_extensions().publickey_hostbound);
         }
+    }
+
+    /// OpenSSH 7.4 takes RSA with SHA-2 but leaves it out of its list, which so counts for nothing.
+    fn server_sig_algs(&self) -> Option<String> {
+        let software = self.transport.remote_version().and_then(|line| line.splitn(3, '-').nth(2));
+        let forgets = software.is_some_and(|software| software.starts_with("OpenSSH_7.4"));
+        self.transport.peer_extensions().server_sig_algs.clone().filter(|_| !forgets)
     }
 
     fn check_role(&self, role: Role) -> Result<()> {

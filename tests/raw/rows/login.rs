@@ -508,3 +508,48 @@ fn escape_sequences_in_what_a_peer_says() {
         assert!(clean(&error.to_string()), "{error}");
     });
 }
+
+/// RFC 8308 section 3.1, and servers that know nothing of it or tell less than they can.
+#[test]
+fn rsa_keys_meet_servers_of_every_age() {
+    const BOTH: &[&str] = &["rsa-sha2-512", "rsa-sha2-256"];
+    let own = Arc::new(PrivateKey::generate(KeyType::Rsa, 2048).unwrap());
+    let servers: [(&str, Option<&str>, &[&str]); 7] = [
+        ("OpenSSH_10.5", Some("ssh-ed25519,rsa-sha2-256,rsa-sha2-512"), &["rsa-sha2-512"]),
+        ("OpenSSH_7.4p1 Debian-10+deb9u7", Some("ssh-ed25519,ssh-rsa,ssh-dss,ecdsa-sha2-nistp256"), BOTH),
+        ("OpenSSH_7.2p2", Some("rsa-sha2-256,rsa-sha2-512"), &["rsa-sha2-512"]),
+        ("OpenSSH_7.1", None, BOTH),
+        ("dropbear_2019.78", None, BOTH),
+        ("appliance", Some("rsa-sha2-256"), &["rsa-sha2-256"]),
+        ("SHA1-OpenSSH_7.4", Some("ssh-ed25519,ssh-rsa"), &[]),
+    ];
+    in_both_modes(|threads| {
+        for (software, list, expected) in servers {
+            let options = Options { identification: format!("SSH-2.0-{software}"), ..Options::default() };
+            let login = ConnectOptions { key: Some(Arc::clone(&own)), password: None, ..secret() };
+            let (library, mut peer) = Library::client_with(threads, options, login, |_| {});
+            peer.handshake().unwrap();
+            if let Some(list) = list {
+                peer.send(message(7).u32(1).string("server-sig-algs").string(list));
+            }
+            peer.accept_service().unwrap();
+            for algorithm in expected {
+                let request = peer.expect(50).unwrap();
+                let mut fields = Fields::of(&request, 50);
+                assert_eq!([fields.text(), fields.text(), fields.text()], ["user", "ssh-connection", "publickey"]);
+                assert_eq!((fields.byte(), fields.text()), (1, *algorithm), "{software}");
+                assert_eq!(fields.string(), own.public().blob());
+                let signature = fields.string();
+                assert_eq!(Fields(signature).text(), *algorithm, "{software}");
+                peer.send(message(51).string("publickey").boolean(false));
+            }
+            let error = library.login().unwrap_err();
+            assert!(matches!(error, Error::AuthFailed(_)), "{software}: {error}");
+            if expected.is_empty() {
+                let said = error.to_string();
+                let ours = "this side has ssh-ed25519,";
+                assert!(said.contains(ours) && said.contains("the server names ssh-ed25519,ssh-rsa"), "{said}");
+            }
+        }
+    });
+}
