@@ -83,9 +83,16 @@ fn expected() -> String {
     format!("{hex}  -\n")
 }
 
-/// nacre's client and an sshd that has nothing else.
-fn reach_sshd(kind: &Kind, name: &str, host_keys: &Folder) {
-    let keys = Folder::new("one-key");
+/// Made once for a test: RSA keys take a while.
+fn host_keys() -> Folder {
+    let folder = Folder::new("one-host");
+    for kind in ["ed25519", "ecdsa", "rsa"] {
+        folder.key(&format!("host_{kind}"), &["-t", kind]);
+    }
+    folder
+}
+
+fn start_sshd(host_keys: &Folder, lines: &[&str]) -> Sshd {
     let folder = Folder::new("one");
     for half in ["", ".pub"] {
         for kind in ["ed25519", "ecdsa", "rsa"] {
@@ -93,6 +100,12 @@ fn reach_sshd(kind: &Kind, name: &str, host_keys: &Folder) {
             std::fs::copy(host_keys.file(&file), folder.file(&file)).expect("a host key can be copied");
         }
     }
+    Sshd::start_in(folder, lines)
+}
+
+/// nacre's client and an sshd that has nothing else.
+fn reach_sshd(kind: &Kind, name: &str, host_keys: &Folder) {
+    let keys = Folder::new("one-key");
     let mut lines = vec![format!("{} {name}", kind.keyword)];
     let mut arguments: Vec<String> = ["--verbose", "--insecure", "--user", USER].map(str::to_owned).to_vec();
     match kind.kind {
@@ -101,7 +114,7 @@ fn reach_sshd(kind: &Kind, name: &str, host_keys: &Folder) {
         _ => {}
     }
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-    let sshd = Sshd::start_in(folder, &lines);
+    let sshd = start_sshd(host_keys, &lines);
     let mut key = sshd.key.clone();
     // The order of a client counts: what is to be tried first is put first.
     let edit = match kind.kind {
@@ -142,12 +155,8 @@ fn reach_us(kind: &Kind, name: &str) {
             &edit,
         ],
     );
-    let mut command = Command::new("ssh");
-    command
-        .args(["-v", "-F", "none", "-o", "UserKnownHostsFile=/dev/null", "-o", "GlobalKnownHostsFile=none"])
-        .args(["-o", "StrictHostKeyChecking=no", "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"])
-        .args(["-o", &format!("{}={name}", kind.keyword), "-p", &server.port.to_string(), "-i"])
-        .arg(&user);
+    let mut command = ssh(server.port, &user);
+    command.args(["-o", &format!("{}={name}", kind.keyword)]);
     if kind.kind == AlgorithmKind::Mac {
         command.args(["-o", "Ciphers=aes128-ctr"]);
     }
@@ -155,11 +164,18 @@ fn reach_us(kind: &Kind, name: &str) {
     expect_done(&run_command(command, b"", 60), name, name, &server.log());
 }
 
+fn ssh(port: u16, user: &Path) -> Command {
+    let mut command = Command::new("ssh");
+    command
+        .args(["-v", "-F", "none", "-o", "UserKnownHostsFile=/dev/null", "-o", "GlobalKnownHostsFile=none"])
+        .args(["-o", "StrictHostKeyChecking=no", "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"])
+        .args(["-p", &port.to_string(), "-i"])
+        .arg(user);
+    command
+}
+
 fn each(kind: &Kind) {
-    let host_keys = Folder::new("one-host");
-    for kind in ["ed25519", "ecdsa", "rsa"] {
-        host_keys.key(&format!("host_{kind}"), &["-t", kind]);
-    }
+    let host_keys = host_keys();
     for name in chosen(kind) {
         reach_sshd(kind, name, &host_keys);
         reach_us(kind, name);
@@ -189,4 +205,32 @@ fn one_mac() {
 #[test]
 fn one_signature_algorithm_of_users() {
     each(&KINDS[4]);
+}
+
+/// sshd has compression or not, and ssh wants it or not: there is no list of them. Old ones know the one that begins
+/// before the login.
+#[test]
+fn one_compression() {
+    let host_keys = host_keys();
+    let known = run(Path::new("/usr/bin/ssh"), &["-Q", "compression"], b"", 10);
+    let known = String::from_utf8(known.out).expect("text");
+    for (setting, name) in [("no", "none"), ("yes", "zlib@openssh.com"), ("yes", "zlib")] {
+        if name != "zlib" {
+            let sshd = start_sshd(&host_keys, &[&format!("Compression {setting}")]);
+            let (key, address) = (sshd.key.to_str().expect("plain"), sshd.address());
+            let arguments = ["--verbose", "--insecure", "--user", USER, "--key", key, "--compression", name, &address];
+            let output = run(&program("c-examples/exec"), &[&arguments[..], &[COMMAND]].concat(), b"", 60);
+            expect_done(&output, name, &format!("compression   {name}"), &sshd.log());
+        } else if !known.lines().any(|line| line == name) {
+            continue;
+        }
+        let folder = Folder::new("one-compression");
+        let (host, user) = (host_keys.file("host_ed25519"), folder.key("user", &["-t", "ed25519"]));
+        let keys = format!("{}.pub", user.display());
+        let options = ["--hostkey", host.to_str().expect("plain"), "--authorized-keys", &keys, "--compression", name];
+        let server = Server::start(&folder, &options);
+        let mut command = ssh(server.port, &user);
+        command.args(["-o", &format!("Compression={setting}"), &format!("{USER}@127.0.0.1"), COMMAND]);
+        expect_done(&run_command(command, b"", 60), name, &format!("compression: {name}\r\n"), &server.log());
+    }
 }

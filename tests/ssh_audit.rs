@@ -133,6 +133,39 @@ fn of_the_defaults_it_says_what_the_documentation_says() {
     assert!(said.contains(&("ecdh-sha2-nistp521".to_owned(), words.to_owned())), "the second line of an algorithm");
 }
 
+/// What OpenSSH 10.5 offers by itself, in either role: the third column of the tables of docs/algorithms.md.
+fn of_openssh() -> Vec<String> {
+    let text = fs::read_to_string(root().join("docs/algorithms.md")).expect("docs/algorithms.md is there");
+    let rows = text.lines().filter_map(|line| {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let [_, name, _, openssh, ..] = cells.as_slice() else { return None };
+        let name = name.strip_prefix('`')?.strip_suffix('`')?;
+        ["default", "clients"].contains(openssh).then(|| name.to_owned())
+    });
+    rows.collect()
+}
+
+/// Whatever it says of ours, it says of OpenSSH: of the same algorithm, or, where OpenSSH offers that only by name, of
+/// another.
+#[test]
+fn nothing_is_said_of_the_defaults_that_is_not_said_of_openssh() {
+    let names = of_openssh();
+    // Of "none" there are ciphers and MACs too.
+    let asked: Vec<&str> = names.iter().map(String::as_str).filter(|name| *name != "none").collect();
+    assert!(asked.len() > 30, "{asked:?}");
+    let output = run(&tool(), &["-n", &format!("--lookup={}", asked.join(","))], b"", 300);
+    let report = String::from_utf8(output.out).expect("text");
+    assert!(report.contains("(mac) umac-64@openssh.com"), "{report}{}", output.err);
+    let of_openssh = findings(&report);
+    for (name, words) in documented() {
+        let allowed = match names.contains(&name) {
+            true => of_openssh.contains(&(name.clone(), words.clone())),
+            false => of_openssh.iter().any(|(_, said)| *said == words),
+        };
+        assert!(allowed, "{name}: '{words}' is not said of OpenSSH 10.5's defaults");
+    }
+}
+
 #[test]
 fn of_the_strict_policy_it_says_nothing() {
     for report in [audit_server(&["--strict"]), audit_client(&["--strict"])] {
