@@ -295,6 +295,64 @@ static void costly_exchanges(void)
     }
 }
 
+/* What the server was asked about a key: the signature algorithm. */
+static nacre_decision take_key(void *userdata, nacre_transport *transport, const char *user, const nacre_key *key,
+                               int32_t verified, nacre_ticket *ticket)
+{
+    (void)transport, (void)user, (void)key;
+    EQUAL(verified, 1);
+    OK(nacre_ticket_name(ticket, userdata, sizeof(list), NULL));
+    return NACRE_ACCEPT;
+}
+
+/* A server tells which signatures it takes (RFC 8308), and an RSA key makes the first of the client's that it told. */
+static void users_signatures(void)
+{
+    static const struct {
+        const char *client, *server, *used;
+    } rows[] = {
+        {"rsa-sha2-512,rsa-sha2-256", "ssh-ed25519,rsa-sha2-256,rsa-sha2-512", "rsa-sha2-512"},
+        {"rsa-sha2-256,rsa-sha2-512", "rsa-sha2-512,rsa-sha2-256", "rsa-sha2-256"},
+        {"rsa-sha2-512,rsa-sha2-256", "rsa-sha2-256", "rsa-sha2-256"},
+        {"rsa-sha2-512,rsa-sha2-256", "ssh-ed25519,ecdsa-sha2-nistp256", NULL},
+        {"+ssh-rsa", "-rsa-sha2-512,rsa-sha2-256", NULL},
+        {"+ssh-rsa", "ssh-ed25519,ssh-rsa", "ssh-rsa"},
+    };
+    nacre_key *rsa = NULL;
+    OK(nacre_key_generate(NACRE_KEY_RSA, 2048, NULL, &rsa, NULL));
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        nacre_server_callbacks callbacks = plain_server();
+        nacre_host_key_check check = NACRE_INIT(nacre_host_key_check);
+        nacre_error *err = NULL;
+        list used = "", ours, theirs, text;
+        pair both = new_pair(engine, engine);
+        callbacks.auth_publickey = take_key;
+        callbacks.userdata = used;
+        set(both.client, NACRE_ALG_PUBKEY_SIGNATURE, rows[i].client);
+        set(both.server, NACRE_ALG_PUBKEY_SIGNATURE, rows[i].server);
+        get(both.client, NACRE_ALG_PUBKEY_SIGNATURE, ours);
+        get(both.server, NACRE_ALG_PUBKEY_SIGNATURE, theirs);
+        start_server(both.server, &callbacks);
+        check.flags = NACRE_HOST_KEY_ANY;
+        OK(nacre_transport_set_host_key_check(both.client, &check));
+        OK(nacre_transport_start_client(both.client, SOON, NULL));
+        nacre_status status = nacre_transport_auth_publickey(both.client, "tester", rsa, SOON, NULL);
+        if (rows[i].used != NULL) {
+            OK(status);
+            if (strcmp(used, rows[i].used) != 0) FAIL("row %zu: %s was used", i, used);
+        } else {
+            EXPECT(status, NACRE_ERR_AUTH_FAILED);
+            OK(nacre_transport_take_error(both.client, 0, &err));
+            OK(nacre_error_text(err, text, sizeof text, NULL));
+            if (strstr(text, ours) == NULL || strstr(text, theirs) == NULL) FAIL("row %zu: %s", i, text);
+            nacre_error_free(err);
+            CHECK(*used == '\0');
+        }
+        free_pair(both);
+    }
+    nacre_key_free(rsa);
+}
+
 int main(int argc, char **argv)
 {
     begin(argc, argv);
@@ -305,6 +363,7 @@ int main(int argc, char **argv)
     RUN(strict_meets_old);
     RUN(host_key_order);
     RUN(costly_exchanges);
+    RUN(users_signatures);
     end_engine(engine);
     return 0;
 }
