@@ -1,5 +1,5 @@
 /*
- * What the client programs and the server share: the options that say which algorithms may be used.
+ * What the client programs and the server share: the options that say which algorithms may be used, and which keys.
  */
 #ifndef ALGORITHMS_H
 #define ALGORITHMS_H
@@ -7,9 +7,10 @@
 #include <getopt.h>
 #include <nacre.h>
 #include <stddef.h>
+#include <stdlib.h>
 
 /* One option a category. Its value in getopt's table is FIRST_ALGORITHM_OPTION and the row's number. */
-enum { FIRST_ALGORITHM_OPTION = 1000, ALGORITHM_OPTIONS = 6, STRICT_OPTION };
+enum { FIRST_ALGORITHM_OPTION = 1000, ALGORITHM_OPTIONS = 6, STRICT_OPTION, RSA_OPTION };
 
 static const nacre_algorithm_kind algorithm_kinds[ALGORITHM_OPTIONS] = {
     NACRE_ALG_KEX, NACRE_ALG_HOST_KEY, NACRE_ALG_CIPHER, NACRE_ALG_MAC, NACRE_ALG_COMPRESSION, NACRE_ALG_PUBKEY_SIGNATURE};
@@ -21,7 +22,8 @@ static const nacre_algorithm_kind algorithm_kinds[ALGORITHM_OPTIONS] = {
         {"macs", required_argument, NULL, FIRST_ALGORITHM_OPTION + 3},                                                 \
         {"compression", required_argument, NULL, FIRST_ALGORITHM_OPTION + 4},                                          \
         {"user-key-algorithms", required_argument, NULL, FIRST_ALGORITHM_OPTION + 5},                                  \
-        {"strict", no_argument, NULL, FIRST_ALGORITHM_OPTION + STRICT_OPTION}
+        {"strict", no_argument, NULL, FIRST_ALGORITHM_OPTION + STRICT_OPTION},                                         \
+        {"rsa-bits", required_argument, NULL, FIRST_ALGORITHM_OPTION + RSA_OPTION}
 
 static const char algorithms_usage[] =
     "  --kex L                    offer these key exchanges; L is a,b,c in order, or +a,b to add, -a,b to take away,\n"
@@ -31,24 +33,28 @@ static const char algorithms_usage[] =
     "  --macs L                   for MACs\n"
     "  --compression L            for compression\n"
     "  --user-key-algorithms L    for the signatures of users' keys\n"
-    "  --strict                   only what the strict policy has: post-quantum, AEAD or encrypt-then-MAC\n";
+    "  --strict                   only what the strict policy has: post-quantum, AEAD or encrypt-then-MAC\n"
+    "  --rsa-bits N               the least size of RSA keys, of hosts and users (2048)\n";
 
 /* What was asked for; NULL: as the library has it. */
 typedef struct {
     const char *lists[ALGORITHM_OPTIONS];
     int strict;
+    /* 0: as the library has it. */
+    uint32_t rsa_bits;
 } algorithms;
 
 /* Takes one option; 0: it is none of these. */
 static inline int algorithms_option(algorithms *algorithms, int option, const char *value) {
     int row = option - FIRST_ALGORITHM_OPTION;
     if (row == STRICT_OPTION) return algorithms->strict = 1;
+    if (row == RSA_OPTION) return algorithms->rsa_bits = (uint32_t)strtoul(value, NULL, 10), 1;
     if (row < 0 || row >= ALGORITHM_OPTIONS) return 0;
     algorithms->lists[row] = value;
     return 1;
 }
 
-/* Before the transport starts. The transport's error says which name is unknown. */
+/* Before the transport starts. A server takes security keys that were touched. The transport's error says which name is unknown. */
 static inline nacre_status algorithms_apply(const algorithms *algorithms, nacre_transport *transport) {
     nacre_status status = NACRE_OK;
     if (algorithms->strict) status = nacre_transport_set_policy(transport, NACRE_POLICY_STRICT);
@@ -56,6 +62,7 @@ static inline nacre_status algorithms_apply(const algorithms *algorithms, nacre_
         if (algorithms->lists[row] == NULL) continue;
         status = nacre_transport_set_algorithms(transport, algorithm_kinds[row], algorithms->lists[row]);
     }
+    if (status == NACRE_OK) status = nacre_transport_set_signature_rules(transport, algorithms->rsa_bits, 1, 0);
     return status;
 }
 

@@ -56,6 +56,8 @@ static nacre_key *host_keys[MAX_KEYS], *authorized[MAX_KEYS];
 static size_t host_key_count, authorized_count, connections;
 static algorithms algorithms_asked_for;
 static unsigned long long rekey_bytes;
+/* Of users' security keys: whether they have to be touched, and to make sure who their user is. */
+static int touch = 1, verify;
 static int once, verbose;
 static nacre_engine *engine;
 static job *jobs;
@@ -131,8 +133,13 @@ static nacre_decision auth_interactive_answers(void *userdata, nacre_transport *
 /* Asked before and after the signature; nacre lets the user in only after it, so both may get the same answer. */
 static nacre_decision auth_publickey(void *userdata, nacre_transport *transport, const char *name, const nacre_key *key,
                                      int32_t verified, nacre_ticket *ticket) {
-    (void)userdata, (void)transport, (void)verified, (void)ticket;
+    uint32_t flags = 0, counter = 0;
+    (void)userdata, (void)transport, (void)verified;
     if (strcmp(name, user) != 0) return NACRE_REJECT;
+    if (nacre_ticket_security_key(ticket, &flags, &counter) == NACRE_OK) {
+        say("security key: %stouched, user %sverified, counter %u", flags & NACRE_SECURITY_KEY_PRESENT ? "" : "not ",
+            flags & NACRE_SECURITY_KEY_VERIFIED ? "" : "not ", (unsigned)counter);
+    }
     for (size_t i = 0; i < authorized_count; i++) {
         int32_t same = 0;
         if (nacre_key_equal(key, authorized[i], &same) == NACRE_OK && same) return NACRE_ACCEPT;
@@ -436,6 +443,9 @@ static void reap(void) {
 /* What the options say, for one connection. */
 static nacre_status apply_options(nacre_transport *transport) {
     nacre_status status = algorithms_apply(&algorithms_asked_for, transport);
+    if (status == NACRE_OK) {
+        status = nacre_transport_set_signature_rules(transport, algorithms_asked_for.rsa_bits, touch, verify);
+    }
     for (size_t i = 0; i < host_key_count && status == NACRE_OK; i++) {
         status = nacre_transport_add_host_key(transport, host_keys[i]);
     }
@@ -637,6 +647,8 @@ static void usage(FILE *out) {
                  "  --user NAME             the user that may log in\n"
                  "  --password PW           with this password\n"
                  "  --authorized-keys FILE  with these keys\n"
+                 "  --no-touch              security keys need not be touched\n"
+                 "  --verify                security keys have to make sure who their user is\n"
                  "  --rekey-bytes N         new keys after so many bytes (1 GiB)\n"
                  "  --once                  end after the first connection\n"
                  "  --verbose               say what happens\n"
@@ -650,6 +662,7 @@ int main(int argc, char **argv) {
         {"hostkey", required_argument, NULL, 'H'},  {"user", required_argument, NULL, 'u'},
         {"password", required_argument, NULL, 'w'}, {"authorized-keys", required_argument, NULL, 'k'},
         {"rekey-bytes", required_argument, NULL, 'r'}, {"once", no_argument, NULL, 'o'},
+        {"no-touch", no_argument, NULL, 't'},       {"verify", no_argument, NULL, 'V'},
         {"verbose", no_argument, NULL, 'v'},        {"help", no_argument, NULL, 'h'},
         ALGORITHM_LISTS,                            {NULL, 0, NULL, 0}};
     const char *address = "127.0.0.1", *port = NULL;
@@ -663,6 +676,8 @@ int main(int argc, char **argv) {
         case 'w': password = optarg; break;
         case 'k': load_authorized_keys(optarg); break;
         case 'r': rekey_bytes = strtoull(optarg, NULL, 10); break;
+        case 't': touch = 0; break;
+        case 'V': verify = 1; break;
         case 'o': once = 1; break;
         case 'v': verbose = 1; break;
         case 'h': return usage(stdout), 0;
