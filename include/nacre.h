@@ -469,6 +469,44 @@ typedef struct nacre_negotiated {
 } nacre_negotiated;
 
 /**
+ * A channel to open. Zero is the default of every member.
+ */
+typedef struct nacre_channel_options {
+    size_t size;
+    /**
+     * The channel's type; NULL: "session". It says which of the next members count: "direct-tcpip" and "forwarded-tcpip"
+     * take both hosts and ports, "x11" the originator, "direct-streamlocal@openssh.com" and
+     * "forwarded-streamlocal@openssh.com" the path. One that the type does not take is NACRE_ERR_ARGUMENT.
+     */
+    const char *kind;
+    /**
+     * Where the connection is to go, or (forwarded) where it came to; a name or an address.
+     */
+    const char *destination_host;
+    /**
+     * Where it comes from. NULL: "127.0.0.1".
+     */
+    const char *originator_host;
+    /**
+     * The Unix socket.
+     */
+    const char *path;
+    /**
+     * The bytes that follow the type's name and the window in CHANNEL_OPEN, for a type that is not named above.
+     */
+    const void *data;
+    size_t data_len;
+    uint32_t destination_port;
+    uint32_t originator_port;
+    /**
+     * Bytes that the peer may send before it needs more credit, and at once; 0: the transport's default. A window that is
+     * given does not grow by itself.
+     */
+    uint32_t window_bytes;
+    uint32_t max_packet_bytes;
+} nacre_channel_options;
+
+/**
  * How a server's host key is checked. Any of the given keys and fingerprints is right, and so is a key that `known_hosts`
  * has for the host, unless it is revoked there; another one is asked about when `ask` is there, else refused. A revoked one
  * is refused without a question.
@@ -778,6 +816,35 @@ typedef struct nacre_server_callbacks {
                          struct nacre_transport *transport,
                          nacre_status status,
                          const struct nacre_error *error);
+    /**
+     * May the client have connections to this host (empty: all addresses) and port? Port 0: one is chosen here, and
+     * accepting is nacre_ticket_answer_port. What comes is brought by nacre_transport_open_forwarded_tcpip. This and the
+     * next three when NULL: global_request is asked.
+     */
+    nacre_decision (*port_forward)(void *userdata,
+                                   struct nacre_transport *transport,
+                                   const char *host,
+                                   uint32_t port,
+                                   struct nacre_ticket *ticket);
+    /**
+     * The client wants no more of them.
+     */
+    nacre_decision (*cancel_port_forward)(void *userdata,
+                                          struct nacre_transport *transport,
+                                          const char *host,
+                                          uint32_t port,
+                                          struct nacre_ticket *ticket);
+    /**
+     * The same for a Unix socket; what comes is brought by nacre_transport_open_forwarded_streamlocal.
+     */
+    nacre_decision (*streamlocal_forward)(void *userdata,
+                                          struct nacre_transport *transport,
+                                          const char *path,
+                                          struct nacre_ticket *ticket);
+    nacre_decision (*cancel_streamlocal_forward)(void *userdata,
+                                                 struct nacre_transport *transport,
+                                                 const char *path,
+                                                 struct nacre_ticket *ticket);
 } nacre_server_callbacks;
 
 /**
@@ -1341,7 +1408,8 @@ typedef int32_t nacre_policy;
 #define NACRE_QUESTION_CHANNEL_REQUEST 12
 
 /**
- * A global request: name and data. Also answered by nacre_ticket_answer_bytes and nacre_ticket_answer_port.
+ * A global request: name and data; nacre_ticket_address of one to listen. Also answered by nacre_ticket_answer_bytes and
+ * nacre_ticket_answer_port; a request to listen at port 0 is accepted only by the latter.
  */
 #define NACRE_QUESTION_GLOBAL_REQUEST 13
 
@@ -1482,6 +1550,31 @@ nacre_status nacre_channel_info(const struct nacre_channel *channel, struct nacr
  * The type of the channel, such as "session".
  */
 nacre_status nacre_channel_kind(const struct nacre_channel *channel, char *buf, size_t cap, size_t *needed);
+
+/**
+ * Where the channel is to go, or (forwarded) came to: host and port (may be NULL). NACRE_ERR_NOT_FOUND: its type has no
+ * such thing.
+ */
+nacre_status nacre_channel_destination(const struct nacre_channel *channel,
+                                       char *buf,
+                                       size_t cap,
+                                       size_t *needed,
+                                       uint32_t *port);
+
+/**
+ * Where the channel comes from, as whoever opened it says: host and port (may be NULL). NACRE_ERR_NOT_FOUND: its type has
+ * no such thing.
+ */
+nacre_status nacre_channel_originator(const struct nacre_channel *channel,
+                                      char *buf,
+                                      size_t cap,
+                                      size_t *needed,
+                                      uint32_t *port);
+
+/**
+ * The Unix socket that the channel is to go, or came, to; any bytes. NACRE_ERR_NOT_FOUND: its type has no such thing.
+ */
+nacre_status nacre_channel_path(const struct nacre_channel *channel, char *buf, size_t cap, size_t *needed);
 
 /**
  * The transport of the channel, with an owner more: the caller has to free it.
@@ -2405,6 +2498,16 @@ nacre_status nacre_ticket_data(const struct nacre_ticket *ticket,
                                size_t *needed);
 
 /**
+ * A request to listen, or to listen no more: the host (empty: all addresses) and the port (may be NULL), or the path of a
+ * Unix socket and 0. Any bytes. NACRE_ERR_NOT_FOUND: it is another question.
+ */
+nacre_status nacre_ticket_address(const struct nacre_ticket *ticket,
+                                  char *buf,
+                                  size_t cap,
+                                  size_t *needed,
+                                  uint32_t *port);
+
+/**
  * How many texts the question has.
  */
 nacre_status nacre_ticket_text_count(const struct nacre_ticket *ticket, size_t *count);
@@ -2438,6 +2541,11 @@ nacre_status nacre_ticket_size(const struct nacre_ticket *ticket,
                                uint32_t *height_pixels);
 
 /**
+ * Gives a ticket up that is the application's. Unanswered, the question is rejected. NULL is nothing.
+ */
+void nacre_ticket_free(struct nacre_ticket *ticket);
+
+/**
  * Answers with a decision.
  *
  * Errors of this and all other answers: NACRE_ERR_STATE when it was answered before, NACRE_ERR_CLOSED when nothing waits
@@ -2457,9 +2565,11 @@ nacre_status nacre_ticket_answer_texts(struct nacre_ticket *ticket, const char *
 nacre_status nacre_ticket_answer_bytes(struct nacre_ticket *ticket, const void *data, size_t len);
 
 /**
- * Accepts a global request with the port that was bound.
+ * Accepts a request to listen with the port that was bound; where the client asked for a certain port, it has to be that
+ * one.
  */
-nacre_status nacre_ticket_answer_port(struct nacre_ticket *ticket, uint32_t port);
+nacre_status nacre_ticket_answer_port(struct nacre_ticket *ticket,
+                                      uint32_t port);
 
 /**
  * Server, keyboard-interactive: sends prompts, `count` of them (may be 0); `echo[i]` is 1 when the answer may be shown.
@@ -2481,11 +2591,6 @@ nacre_status nacre_ticket_answer_password_change(struct nacre_ticket *ticket, co
  * Refuses a channel with a reason code (RFC 4254 section 5.1) and a text.
  */
 nacre_status nacre_ticket_answer_refuse(struct nacre_ticket *ticket, uint32_t code, const char *text);
-
-/**
- * Gives a ticket up that is the application's. Unanswered, the question is rejected. NULL is nothing.
- */
-void nacre_ticket_free(struct nacre_ticket *ticket);
 
 /**
  * Makes a transport over a connected stream socket, or another descriptor that is read and written. Nothing is sent yet.
@@ -2639,6 +2744,78 @@ nacre_status nacre_transport_auth_methods(const struct nacre_transport *transpor
                                           char *buf,
                                           size_t cap,
                                           size_t *needed);
+
+/**
+ * Opens a channel of any type; `options` may be NULL: a session. The rest is as for nacre_transport_open_session.
+ */
+nacre_status nacre_transport_open_channel(struct nacre_transport *transport,
+                                          const struct nacre_channel_options *options,
+                                          int32_t timeout_ms,
+                                          struct nacre_channel **channel,
+                                          uint64_t *op);
+
+/**
+ * Asks the server to connect to a host and port (as `ssh -L` and `ssh -W`). `originator_host` (may be NULL: "127.0.0.1")
+ * and `originator_port` say where the connection comes from. The rest is as for nacre_transport_open_session.
+ */
+nacre_status nacre_transport_open_direct_tcpip(struct nacre_transport *transport,
+                                               const char *host,
+                                               uint32_t port,
+                                               const char *originator_host,
+                                               uint32_t originator_port,
+                                               int32_t timeout_ms,
+                                               struct nacre_channel **channel,
+                                               uint64_t *op);
+
+/**
+ * Asks the server to connect to a Unix socket (OpenSSH's extension).
+ */
+nacre_status nacre_transport_open_direct_streamlocal(struct nacre_transport *transport,
+                                                     const char *path,
+                                                     int32_t timeout_ms,
+                                                     struct nacre_channel **channel,
+                                                     uint64_t *op);
+
+/**
+ * Server: brings the client a connection that came to a port which it asked to be listened at. `host` and `port` are those
+ * of its request; where it asked for port 0, the one that it was told. `originator_host` may be NULL: "127.0.0.1".
+ */
+nacre_status nacre_transport_open_forwarded_tcpip(struct nacre_transport *transport,
+                                                  const char *host,
+                                                  uint32_t port,
+                                                  const char *originator_host,
+                                                  uint32_t originator_port,
+                                                  int32_t timeout_ms,
+                                                  struct nacre_channel **channel,
+                                                  uint64_t *op);
+
+/**
+ * Server: brings the client a connection that came to a Unix socket which it asked to be listened at.
+ */
+nacre_status nacre_transport_open_forwarded_streamlocal(struct nacre_transport *transport,
+                                                        const char *path,
+                                                        int32_t timeout_ms,
+                                                        struct nacre_channel **channel,
+                                                        uint64_t *op);
+
+/**
+ * Server: brings the client a connection of an X11 program. `originator_host` (may be NULL: "127.0.0.1") and the port say
+ * where it comes from.
+ */
+nacre_status nacre_transport_open_x11(struct nacre_transport *transport,
+                                      const char *originator_host,
+                                      uint32_t originator_port,
+                                      int32_t timeout_ms,
+                                      struct nacre_channel **channel,
+                                      uint64_t *op);
+
+/**
+ * Server: opens a connection to the client's agent (auth-agent@openssh.com), which the client has offered on a session.
+ */
+nacre_status nacre_transport_open_agent(struct nacre_transport *transport,
+                                        int32_t timeout_ms,
+                                        struct nacre_channel **channel,
+                                        uint64_t *op);
 
 /**
  * Sets how the server's host key is checked; before nacre_transport_start_client or while it waits to be trusted.
@@ -2804,6 +2981,65 @@ nacre_status nacre_transport_set_questions(struct nacre_transport *transport, na
  * What nacre_transport_set_questions chose.
  */
 nacre_status nacre_transport_questions(const struct nacre_transport *transport, nacre_question_mode *mode);
+
+/**
+ * Asks the server to listen (tcpip-forward, RFC 4254 section 7.1: `ssh -R`) at `address` ("": all addresses; "localhost";
+ * or one of its own) and `port`; 0: the server chooses, and `*bound_port` (may be NULL) says which, as does the value of
+ * the event.
+ *
+ * Each connection that comes is given to `handler` as an open channel that is its own: it has to be freed;
+ * nacre_channel_originator and nacre_channel_destination say where it comes from and came to. Without a handler it waits
+ * in nacre_transport_accept. Channels are told apart by the port, then by the address. `destroy` (may be NULL) runs once,
+ * when no call can follow, also when this call fails.
+ *
+ * Ends as NACRE_EVENT_OPERATION_DONE. NACRE_ERR_REQUEST_DENIED: the server does not; NACRE_ERR_PROTOCOL: it does not say
+ * which port. Cancelled by nacre_transport_cancel, what the server grants late is undone.
+ */
+nacre_status nacre_transport_request_forward(struct nacre_transport *transport,
+                                             const char *address,
+                                             uint32_t port,
+                                             void (*handler)(void *userdata,
+                                                             struct nacre_transport *transport,
+                                                             struct nacre_channel *channel),
+                                             void *userdata,
+                                             void (*destroy)(void *userdata),
+                                             int32_t timeout_ms,
+                                             uint32_t *bound_port,
+                                             uint64_t *op);
+
+/**
+ * Asks the server to listen no more at what nacre_transport_request_forward was asked for (its port 0: the port that was
+ * told). No handler is called any more; channels that are open stay open.
+ *
+ * Ends as NACRE_EVENT_OPERATION_DONE. NACRE_ERR_NOT_FOUND: the server was not asked to.
+ */
+nacre_status nacre_transport_cancel_forward(struct nacre_transport *transport,
+                                            const char *address,
+                                            uint32_t port,
+                                            int32_t timeout_ms,
+                                            uint64_t *op);
+
+/**
+ * Asks the server to listen at a Unix socket (OpenSSH's extension); nacre_channel_path says where a channel came to. The
+ * rest is as for nacre_transport_request_forward.
+ */
+nacre_status nacre_transport_request_streamlocal_forward(struct nacre_transport *transport,
+                                                         const char *path,
+                                                         void (*handler)(void *userdata,
+                                                                         struct nacre_transport *transport,
+                                                                         struct nacre_channel *channel),
+                                                         void *userdata,
+                                                         void (*destroy)(void *userdata),
+                                                         int32_t timeout_ms,
+                                                         uint64_t *op);
+
+/**
+ * Asks the server to listen no more at a Unix socket. The rest is as for nacre_transport_cancel_forward.
+ */
+nacre_status nacre_transport_cancel_streamlocal_forward(struct nacre_transport *transport,
+                                                        const char *path,
+                                                        int32_t timeout_ms,
+                                                        uint64_t *op);
 
 /**
  * Opens a session channel.

@@ -110,6 +110,10 @@ impl Connection {
         if let Some((code, text)) = refusal {
             return send_open_failure(open.sender_channel, code, text, sink);
         }
+        if kinds::Opening::decode(open.kind, open.data.0).is_err() {
+            let text = "the data of the open is not what its type carries";
+            return send_open_failure(open.sender_channel, open_failure::CONNECT_FAILED, text, sink);
+        }
         let size = open.kind.len() + open.data.0.len();
         shared.hold_question(size)?;
         shared.pending_opens += 1;

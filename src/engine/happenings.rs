@@ -11,7 +11,7 @@ use super::state::{ChannelPhase, Entry, Locked, Pending};
 use super::waiter::Concern;
 use super::{Channel, Notice, Ticket};
 use crate::error::{Error, Result};
-use crate::session::{Answer, ChannelId, Question, QuestionId, Role, SessionEvent};
+use crate::session::{Answer, ChannelId, Question, QuestionId, RequestId, Role, SessionEvent};
 
 /// RFC 4254 section 5.1.
 const ADMINISTRATIVELY_PROHIBITED: u32 = 1;
@@ -72,13 +72,7 @@ impl Locked<'_> {
             }
             SessionEvent::ChannelClosed { channel } => self.channel_closed(channel),
             SessionEvent::StoppedReading { channel } => self.touch_channel(channel),
-            SessionEvent::RequestDone { id, channel, reply } => {
-                if let Some(op) = self.requests.remove(&id) {
-                    // The reply to a request on a channel has no data: nothing that the taker would have to free.
-                    let reply = reply.map(|data| Reply { message: channel.is_none().then_some(data), value: 0 });
-                    self.finish(op, reply);
-                }
-            }
+            SessionEvent::RequestDone { id, reply, .. } => self.request_done(id, reply),
             SessionEvent::Ended(error) => self.end(error),
         }
     }
@@ -180,6 +174,19 @@ impl Locked<'_> {
         }
     }
 
+    fn request_done(&mut self, id: RequestId, reply: Result<Vec<u8>>) {
+        let op = self.requests.remove(&id);
+        let tells = op.and_then(|op| self.operations.get(op)).is_some_and(|operation| operation.kind.tells_reply());
+        let reply = if tells {
+            reply.map(|data| Reply { message: Some(data), value: 0 })
+        } else {
+            self.forward_answered(id, reply)
+        };
+        if let Some(op) = op {
+            self.finish(op, reply);
+        }
+    }
+
     fn open_failed(&mut self, id: ChannelId, error: &Error) {
         let Some(entry) = self.channels.get_mut(&id) else { return };
         entry.last_error = Some(error.clone());
@@ -231,14 +238,24 @@ impl Locked<'_> {
             _ => None,
         };
         let opens = match &question {
-            Question::ChannelOpen { channel, .. } => Some(*channel),
+            Question::ChannelOpen { channel, kind, data } => {
+                let handle = Channel::new(self.transport, *channel, kind, data);
+                self.channels.insert(*channel, Entry::new(handle, ChannelPhase::Asked(id)));
+                Some(*channel)
+            }
             _ => None,
         };
-        if let Some(channel) = opens {
-            let handle = Channel::new(self.transport, channel);
-            self.channels.insert(channel, Entry::new(handle, ChannelPhase::Asked(id)));
+        if self.released {
+            self.refuse(id, opens);
+            return;
         }
-        if self.released || (asker.is_none() && signer.is_none() && !self.askers.as_events) {
+        if let Some(channel) = opens.and_then(|channel| self.channels.get(&channel)).map(|it| Arc::clone(&it.handle))
+            && let Some(handler) = self.forward_of(&channel)
+        {
+            self.forwarded(id, question, channel, handler);
+            return;
+        }
+        if asker.is_none() && signer.is_none() && !self.askers.as_events {
             self.refuse(id, opens);
             return;
         }
@@ -259,6 +276,27 @@ impl Locked<'_> {
         }
     }
 
+    /// A connection came to where the server listens for us.
+    fn forwarded(
+        &mut self,
+        id: QuestionId,
+        question: Question,
+        channel: Arc<Channel>,
+        handler: Option<Arc<dyn Asker>>,
+    ) {
+        self.open_questions.insert(id);
+        match handler {
+            Some(asker) => {
+                let ticket = Ticket::new(id, question, self.transport, Some(channel));
+                self.submit(Job::Ask { asker, ticket });
+            }
+            None => {
+                // Refused when too many wait to be accepted: the peer is told.
+                let _ = self.answer(id, Answer::Accept, Some(&channel), false);
+            }
+        }
+    }
+
     fn refuse(&mut self, id: QuestionId, opens: Option<ChannelId>) {
         let now = self.now;
         let answer = match opens {
@@ -274,7 +312,7 @@ impl Locked<'_> {
         }
     }
 
-    fn submit(&mut self, job: Job) {
+    pub fn submit(&mut self, job: Job) {
         if let Some(unwanted) = self.transport.engine().pool.submit(self.transport, job) {
             self.discard(unwanted);
         }
@@ -386,6 +424,7 @@ impl Locked<'_> {
         {
             self.submit(Job::Drop(asker));
         }
+        self.drop_forwards();
     }
 
     fn channel_lost(&mut self, id: ChannelId, error: &Error) {

@@ -12,6 +12,7 @@ mod channel;
 mod core;
 mod dial;
 mod event;
+mod forward;
 mod happenings;
 mod life;
 mod operation;
@@ -42,9 +43,10 @@ pub use transport::{ConnectOptions, Transport};
 
 /// The types below that the methods here take and give.
 pub use crate::session::{
-    AlgorithmKind, Answer, ChannelInfo, ChannelRequest, ClientMethod, Counters, Exit, HostKeyCheck, HostKeyPolicy,
-    HostKeys, Keepalive, Limit, Negotiated, Policy, PrivateKey, PublicKey, Question, RekeyLimits, ServerQuestion,
-    SignatureRules, StderrMode, Stream, ToSign, available, host_key_algorithms,
+    AlgorithmKind, Answer, ChannelInfo, ChannelRequest, ClientMethod, Counters, Exit, ForwardVerb, HostKeyCheck,
+    HostKeyPolicy, HostKeys, HostPort, Keepalive, Limit, ListenAt, Negotiated, Opening, Policy, PrivateKey, PublicKey,
+    Question, RekeyLimits, ServerQuestion, SignatureRules, StderrMode, Stream, ToSign, available, host_key_algorithms,
+    kinds,
 };
 
 #[cfg(test)]

@@ -46,6 +46,8 @@ pub(super) enum Kind {
     Open(ChannelId),
     Request(ChannelId),
     Global,
+    Forward,
+    CancelForward,
     Rekey,
 }
 
@@ -65,7 +67,19 @@ impl Kind {
     }
     /// Its end sets something going even when nobody waits for it or wants its number.
     pub fn goes_on_unwanted(&self) -> bool {
-        matches!(self, Self::Connect { .. } | Self::Authenticate | Self::Negotiate | Self::Rekey)
+        matches!(
+            self,
+            Self::Connect { .. }
+                | Self::Authenticate
+                | Self::Negotiate
+                | Self::Forward
+                | Self::CancelForward
+                | Self::Rekey
+        )
+    }
+    /// Whether the data of the peer's reply is the taker's.
+    pub fn tells_reply(&self) -> bool {
+        matches!(self, Self::Global)
     }
     /// Whether `cancel` can end it.
     pub fn can_be_cancelled(&self) -> bool {

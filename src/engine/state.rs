@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::dial::Dialing;
 use super::event::{EventKind, Queue, Queued};
+use super::forward::Forward;
 use super::operation::{Kind, OperationId, Operations, Reply, Told};
 use super::sys::poller::Interest;
 use super::waiter::{Concern, Waiter};
@@ -87,6 +88,7 @@ pub(super) struct State {
     pub operations: Operations,
     /// Requests of ours to the peer, by the session's number.
     pub requests: HashMap<RequestId, OperationId>,
+    pub forwards: Vec<Forward>,
     pub events: Queue,
     /// The engine has been told that events wait.
     pub announced: bool,
@@ -208,6 +210,7 @@ impl State {
             touched_all: false,
             operations: Operations::default(),
             requests: HashMap::new(),
+            forwards: Vec::new(),
             events: Queue::default(),
             announced: false,
             channels: HashMap::new(),

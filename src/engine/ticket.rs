@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use super::signing::Slot;
 use super::{Channel, Decision, Transport};
 use crate::error::{Error, Result};
-use crate::session::{Answer, Question, QuestionId};
+use crate::session::{Answer, ForwardVerb, ListenAt, Question, QuestionId};
 
 /// Owns what was asked. Answered once, from any thread; dropped unanswered it rejects.
 pub struct Ticket {
@@ -62,10 +62,38 @@ impl Ticket {
     pub fn decide(&self, decision: Decision) -> Result<()> {
         match decision {
             Decision::Reject => self.give(Answer::Reject, false),
+            Decision::Accept if !self.is_answered() && self.needs_port() => {
+                Err(Error::argument("the client left the port to the server, and has to be told which one it is"))
+            }
             Decision::Accept => self.give(Answer::Accept, false),
             Decision::Partial => self.give(Answer::Partial, false),
             Decision::Keep => self.give(Answer::Accept, true),
             Decision::Defer => Err(Error::argument("DEFER answers nothing")),
+        }
+    }
+
+    /// Where a client wants the server to listen, or not to listen any more.
+    pub fn listen_at(&self) -> Option<(ForwardVerb, ListenAt)> {
+        match &self.question {
+            Question::GlobalRequest { name, data, .. } => ListenAt::of_request(name, data),
+            _ => None,
+        }
+    }
+    /// A request to listen at port 0.
+    fn needs_port(&self) -> bool {
+        let Question::GlobalRequest { want_reply: true, .. } = &self.question else { return false };
+        matches!(self.listen_at(), Some((ForwardVerb::Listen, ListenAt::Tcp(at))) if at.port == 0)
+    }
+
+    /// Accepts a request to listen, with the port.
+    pub fn answer_port(&self, port: u16) -> Result<()> {
+        match self.listen_at() {
+            // RFC 4254 section 7.1: the reply has a port only where the client left it open.
+            Some((ForwardVerb::Listen, ListenAt::Tcp(at))) if at.port == port => self.answer(Answer::Accept),
+            Some((ForwardVerb::Listen, ListenAt::Tcp(at))) if at.port == 0 => {
+                self.answer(Answer::Bytes(u32::from(port).to_be_bytes().to_vec()))
+            }
+            _ => Err(Error::argument("this question cannot be answered with that port")),
         }
     }
 

@@ -18,7 +18,9 @@ use super::ticket::{
 };
 use super::transport::nacre_transport;
 use super::userdata::Owned;
-use crate::engine::{Answer, Asker, ChannelRequest, Decision, Notice, Question, ServerQuestion, Ticket, Transport};
+use crate::engine::{
+    Answer, Asker, ChannelRequest, Decision, ForwardVerb, ListenAt, Notice, Question, ServerQuestion, Ticket, Transport,
+};
 
 type Userdata = *mut c_void;
 type OfTransport = *mut nacre_transport;
@@ -43,6 +45,8 @@ type AskChannel = unsafe extern "C" fn(
 ) -> nacre_decision;
 type AskRequest =
     unsafe extern "C" fn(Userdata, OfTransport, *mut nacre_channel, *const nacre_request, OfTicket) -> nacre_decision;
+type AskAddress = unsafe extern "C" fn(Userdata, OfTransport, Text, u32, OfTicket) -> nacre_decision;
+type Forwarded = unsafe extern "C" fn(Userdata, OfTransport, *mut nacre_channel);
 type AskData = unsafe extern "C" fn(Userdata, OfTransport, Text, *const c_void, usize, OfTicket) -> nacre_decision;
 
 /// The callbacks of any of the public structs. What is missing refuses.
@@ -64,6 +68,11 @@ struct Table {
     channel_open: Option<AskChannel>,
     channel_request: Option<AskRequest>,
     global_request: Option<AskData>,
+    port_forward: Option<AskAddress>,
+    cancel_port_forward: Option<AskAddress>,
+    streamlocal_forward: Option<AskText>,
+    cancel_streamlocal_forward: Option<AskText>,
+    forwarded: Option<Forwarded>,
     disconnected: Option<unsafe extern "C" fn(Userdata, OfTransport, nacre_status, *const nacre_error)>,
 }
 
@@ -91,6 +100,10 @@ impl Callbacks {
             channel_open: given.channel_open,
             channel_request: given.channel_request,
             global_request: given.global_request,
+            port_forward: given.port_forward,
+            cancel_port_forward: given.cancel_port_forward,
+            streamlocal_forward: given.streamlocal_forward,
+            cancel_streamlocal_forward: given.cancel_streamlocal_forward,
             disconnected: given.disconnected,
             ..Table::default()
         };
@@ -117,6 +130,10 @@ impl Callbacks {
 
     pub fn of_interactive(interactive: Option<AskTicket>, owned: Owned) -> Self {
         Self::new(owned, Table { interactive, ..Table::default() })
+    }
+
+    pub fn of_forward(forwarded: Option<Forwarded>, owned: Owned) -> Self {
+        Self::new(owned, Table { forwarded, ..Table::default() })
     }
 
     fn new(owned: Owned, table: Table) -> Self {
@@ -150,6 +167,7 @@ impl Callbacks {
             // The key has its own signer.
             Question::Sign(_) => None,
             Question::Server(question) => self.auth_decision(question, of, lent),
+            Question::ChannelOpen { .. } if table.forwarded.is_some() => self.forwarded(of, ticket),
             Question::ChannelOpen { kind, data, .. } => table.channel_open.and_then(|ask| {
                 let kind = terminated(kind.as_bytes())?;
                 let channel = ticket.channel().map(lend)?;
@@ -160,12 +178,48 @@ impl Callbacks {
                 let channel = ticket.channel().map(lend)?;
                 with_request(request, *want_reply, |request| unsafe { ask(userdata, of, channel, request, lent) })
             }),
-            Question::GlobalRequest { name, data, .. } => table.global_request.and_then(|ask| {
-                let name = terminated(name.as_bytes())?;
-                Some(unsafe { ask(userdata, of, name.as_ptr().cast(), data.as_ptr().cast(), data.len(), lent) })
-            }),
+            Question::GlobalRequest { name, data, .. } => {
+                self.forward_decision(of, ticket, lent).unwrap_or_else(|| {
+                    let (ask, name) = (table.global_request?, terminated(name.as_bytes())?);
+                    Some(unsafe { ask(userdata, of, name.as_ptr().cast(), data.as_ptr().cast(), data.len(), lent) })
+                })
+            }
         };
         asked.unwrap_or(NACRE_REJECT)
+    }
+
+    /// A connection came to where the server listens for us: it is taken, and the handler has it from then on.
+    fn forwarded(&self, of: OfTransport, ticket: &Arc<Ticket>) -> Option<nacre_decision> {
+        let (forwarded, channel) = (self.table.forwarded?, ticket.channel()?);
+        ticket.decide(Decision::Keep).ok()?;
+        // SAFETY: as above.
+        unsafe { forwarded(self.owned.pointer(), of, lend(channel)) };
+        Some(NACRE_ACCEPT)
+    }
+
+    /// The client wants the server to listen, or to listen no more. Outer None: no callback is for this request alone;
+    /// inner None: a string would end early.
+    fn forward_decision(&self, of: OfTransport, ticket: &Ticket, lent: OfTicket) -> Option<Option<nacre_decision>> {
+        let (userdata, table) = (self.owned.pointer(), &self.table);
+        let (verb, at) = ticket.listen_at()?;
+        // SAFETY, in both: the application gave the callback for this question, with this userdata.
+        match at {
+            ListenAt::Tcp(at) => {
+                let ask = match verb {
+                    ForwardVerb::Listen => table.port_forward?,
+                    ForwardVerb::Cancel => table.cancel_port_forward?,
+                };
+                let host = terminated(&at.host);
+                Some(host.map(|host| unsafe { ask(userdata, of, host.as_ptr().cast(), at.port.into(), lent) }))
+            }
+            ListenAt::Path(path) => {
+                let ask = match verb {
+                    ForwardVerb::Listen => table.streamlocal_forward?,
+                    ForwardVerb::Cancel => table.cancel_streamlocal_forward?,
+                };
+                Some(terminated(&path).map(|path| unsafe { ask(userdata, of, path.as_ptr().cast(), lent) }))
+            }
+        }
     }
 
     /// None: there is no callback, or a string would end early.

@@ -173,5 +173,44 @@ pub struct nacre_server_callbacks {
             error: *const nacre_error,
         ),
     >,
+    /// May the client have connections to this host (empty: all addresses) and port? Port 0: one is chosen here, and
+    /// accepting is nacre_ticket_answer_port. What comes is brought by nacre_transport_open_forwarded_tcpip. This and the
+    /// next three when NULL: global_request is asked.
+    pub port_forward: Option<
+        unsafe extern "C" fn(
+            userdata: *mut c_void,
+            transport: *mut nacre_transport,
+            host: *const c_char,
+            port: u32,
+            ticket: *mut nacre_ticket,
+        ) -> nacre_decision,
+    >,
+    /// The client wants no more of them.
+    pub cancel_port_forward: Option<
+        unsafe extern "C" fn(
+            userdata: *mut c_void,
+            transport: *mut nacre_transport,
+            host: *const c_char,
+            port: u32,
+            ticket: *mut nacre_ticket,
+        ) -> nacre_decision,
+    >,
+    /// The same for a Unix socket; what comes is brought by nacre_transport_open_forwarded_streamlocal.
+    pub streamlocal_forward: Option<
+        unsafe extern "C" fn(
+            userdata: *mut c_void,
+            transport: *mut nacre_transport,
+            path: *const c_char,
+            ticket: *mut nacre_ticket,
+        ) -> nacre_decision,
+    >,
+    pub cancel_streamlocal_forward: Option<
+        unsafe extern "C" fn(
+            userdata: *mut c_void,
+            transport: *mut nacre_transport,
+            path: *const c_char,
+            ticket: *mut nacre_ticket,
+        ) -> nacre_decision,
+    >,
 }
-public_struct!(nacre_server_callbacks, disconnected: Option<unsafe extern "C" fn()>);
+public_struct!(nacre_server_callbacks, cancel_streamlocal_forward: Option<unsafe extern "C" fn()>);

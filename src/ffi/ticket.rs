@@ -1,19 +1,19 @@
 //! Tickets: questions to the application, and its answers.
 
+mod answers;
+
 use std::borrow::Cow;
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
-
-use zeroize::Zeroizing;
 
 use super::boundary::{Handle, free, lend, on};
 use super::channel::nacre_channel;
 use super::error::{nacre_verdict, verdict_of};
 use super::key::{Key, nacre_key, put_key};
 use super::status::nacre_status;
-use super::text::{bytes, name, piece, put, put_bytes, put_text, set, text, texts, wanted};
+use super::text::{put, put_bytes, put_text, set, wanted};
 use super::transport::nacre_transport;
-use crate::engine::{Answer, ChannelRequest, Decision, Question, ServerQuestion, Ticket};
+use crate::engine::{ChannelRequest, Decision, ListenAt, Question, ServerQuestion, Ticket};
 use crate::error::Error;
 use crate::wire::Writer;
 
@@ -80,7 +80,8 @@ pub const NACRE_QUESTION_AUTH_INTERACTIVE_ANSWERS: nacre_question = 10;
 pub const NACRE_QUESTION_CHANNEL_OPEN: nacre_question = 11;
 /// A request on a channel: nacre_ticket_request, and its texts and data as nacre_request names them.
 pub const NACRE_QUESTION_CHANNEL_REQUEST: nacre_question = 12;
-/// A global request: name and data. Also answered by nacre_ticket_answer_bytes and nacre_ticket_answer_port.
+/// A global request: name and data; nacre_ticket_address of one to listen. Also answered by nacre_ticket_answer_bytes and
+/// nacre_ticket_answer_port; a request to listen at port 0 is accepted only by the latter.
 pub const NACRE_QUESTION_GLOBAL_REQUEST: nacre_question = 13;
 
 /// A signature by a key made with nacre_key_from_signer: nacre_ticket_key, name is the algorithm, data what is to be signed
@@ -200,10 +201,6 @@ pub fn user_of(question: &ServerQuestion) -> &[u8] {
 
 fn missing() -> Error {
     Error::not_found("this question has no such field")
-}
-
-fn unfitting() -> Error {
-    Error::argument("this question cannot be answered so")
 }
 
 /// What is asked: a NACRE_QUESTION_* value.
@@ -371,6 +368,28 @@ pub unsafe extern "C" fn nacre_ticket_data(
     }
 }
 
+/// A request to listen, or to listen no more: the host (empty: all addresses) and the port (may be NULL), or the path of a
+/// Unix socket and 0. Any bytes. NACRE_ERR_NOT_FOUND: it is another question.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nacre_ticket_address(
+    ticket: *const nacre_ticket,
+    buf: *mut c_char,
+    cap: usize,
+    needed: *mut usize,
+    port: *mut u32,
+) -> nacre_status {
+    unsafe {
+        on(ticket, |ticket| {
+            let (host, number) = match ticket.listen_at().ok_or_else(missing)?.1 {
+                ListenAt::Tcp(at) => (at.host, at.port),
+                ListenAt::Path(path) => (path, 0),
+            };
+            super::text::put(port, number.into());
+            put_text(&host, buf, cap, needed)
+        })
+    }
+}
+
 /// How many texts the question has.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nacre_ticket_text_count(ticket: *const nacre_ticket, count: *mut usize) -> nacre_status {
@@ -452,132 +471,6 @@ pub fn size_of_terminal(request: &ChannelRequest) -> Option<[u32; 4]> {
     }
 }
 
-/// Answers with a decision.
-///
-/// Errors of this and all other answers: NACRE_ERR_STATE when it was answered before, NACRE_ERR_CLOSED when nothing waits
-/// for the answer any more, NACRE_ERR_ARGUMENT when this question cannot be answered so.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn nacre_ticket_answer(ticket: *mut nacre_ticket, decision: nacre_decision) -> nacre_status {
-    unsafe { on(ticket, |ticket| ticket.decide(decision_of(decision))) }
-}
-
-/// Answers with texts: to prompts (one each), for a new password (one), or with the names of methods.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn nacre_ticket_answer_texts(
-    ticket: *mut nacre_ticket,
-    texts: *const *const c_char,
-    count: usize,
-) -> nacre_status {
-    unsafe {
-        on(ticket, |ticket| {
-            let given = self::texts(texts, count)?;
-            ticket.answer(match ticket.question() {
-                Question::Prompts { prompts, .. } if prompts.len() == count => texts_to_answer(&given),
-                Question::PasswordChange { .. } if count == 1 => texts_to_answer(&given),
-                Question::Server(ServerQuestion::AllowedMethods { .. }) => {
-                    let names = given.join(&b","[..]);
-                    Answer::Methods(String::from_utf8(names).map_err(|_| Error::argument("a method is not UTF-8"))?)
-                }
-                _ => return Err(unfitting()),
-            })
-        })
-    }
-}
-
-/// Accepts a global request with data for the reply; gives the signature that was asked for.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn nacre_ticket_answer_bytes(
-    ticket: *mut nacre_ticket,
-    data: *const c_void,
-    len: usize,
-) -> nacre_status {
-    unsafe {
-        on(ticket, |ticket| match ticket.question() {
-            Question::GlobalRequest { .. } | Question::Sign(_) => {
-                ticket.answer(Answer::Bytes(piece(data, len)?.to_vec()))
-            }
-            _ => Err(unfitting()),
-        })
-    }
-}
-
-/// Accepts a global request with the port that was bound.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn nacre_ticket_answer_port(ticket: *mut nacre_ticket, port: u32) -> nacre_status {
-    unsafe {
-        on(ticket, |ticket| match ticket.question() {
-            Question::GlobalRequest { .. } if port <= 65_535 => {
-                ticket.answer(Answer::Bytes(port.to_be_bytes().to_vec()))
-            }
-            _ => Err(unfitting()),
-        })
-    }
-}
-
-/// Server, keyboard-interactive: sends prompts, `count` of them (may be 0); `echo[i]` is 1 when the answer may be shown.
-/// The answers come as the next question. `name` and `instruction` may be NULL.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn nacre_ticket_answer_prompts(
-    ticket: *mut nacre_ticket,
-    name: *const c_char,
-    instruction: *const c_char,
-    prompts: *const *const c_char,
-    echo: *const i32,
-    count: usize,
-) -> nacre_status {
-    unsafe {
-        on(ticket, |ticket| {
-            let prompts = texts(prompts, count)?;
-            let echo = bytes(echo.cast(), count * size_of::<i32>())?.chunks_exact(size_of::<i32>());
-            let echo = echo.map(|value| value.iter().any(|byte| *byte != 0));
-            let copy = |string| super::text::optional_text(string).map(|text| text.unwrap_or_default().to_vec());
-            match ticket.question() {
-                Question::Server(
-                    ServerQuestion::InteractiveStart { .. } | ServerQuestion::InteractiveAnswers { .. },
-                ) => ticket.answer(Answer::Prompts {
-                    name: copy(name)?,
-                    instruction: copy(instruction)?,
-                    prompts: prompts.into_iter().map(<[u8]>::to_vec).zip(echo).collect(),
-                }),
-                _ => Err(unfitting()),
-            }
-        })
-    }
-}
-
-/// Server: the password has to be changed first; the client is shown `prompt`. The change comes as the next question.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn nacre_ticket_answer_password_change(
-    ticket: *mut nacre_ticket,
-    prompt: *const c_char,
-) -> nacre_status {
-    unsafe {
-        on(ticket, |ticket| match ticket.question() {
-            Question::Server(ServerQuestion::Password { .. } | ServerQuestion::PasswordChange { .. }) => {
-                ticket.answer(Answer::ChangePassword { prompt: text(prompt, "the prompt")?.to_vec() })
-            }
-            _ => Err(unfitting()),
-        })
-    }
-}
-
-/// Refuses a channel with a reason code (RFC 4254 section 5.1) and a text.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn nacre_ticket_answer_refuse(
-    ticket: *mut nacre_ticket,
-    code: u32,
-    text: *const c_char,
-) -> nacre_status {
-    unsafe {
-        on(ticket, |ticket| match ticket.question() {
-            Question::ChannelOpen { .. } => {
-                ticket.answer(Answer::Refuse { code, text: name(text, "the text")?.to_owned() })
-            }
-            _ => Err(unfitting()),
-        })
-    }
-}
-
 /// Gives a ticket up that is the application's. Unanswered, the question is rejected. NULL is nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nacre_ticket_free(ticket: *mut nacre_ticket) {
@@ -593,8 +486,4 @@ pub fn decision_of(decision: nacre_decision) -> Decision {
         NACRE_KEEP => Decision::Keep,
         _ => Decision::Reject,
     }
-}
-
-fn texts_to_answer(given: &[&[u8]]) -> Answer {
-    Answer::Texts(given.iter().map(|text| Zeroizing::new(text.to_vec())).collect())
 }

@@ -22,7 +22,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub use crate::auth::{ClientMethod, ServerQuestion};
-pub use crate::connection::{ChannelId, ChannelRequest, Exit, StderrMode, Stream};
+pub use crate::connection::kinds::{self, HostPort, Opening};
+pub use crate::connection::{ChannelId, ChannelRequest, Exit, Fit, ForwardVerb, ListenAt, StderrMode, Stream};
 pub use crate::error::HostKeyVerdict;
 pub use crate::transport::{
     AlgorithmKind, Algorithms, Counters, HostKeys, Negotiated, Policy, PrivateKey, PublicKey, RandomSource,

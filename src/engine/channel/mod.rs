@@ -14,7 +14,7 @@ use super::sys::descriptor::Level;
 use super::waiter::lock;
 use super::{Transport, Userdata};
 use crate::error::{Error, Result};
-use crate::session::{ChannelId, ChannelInfo, Stream};
+use crate::session::{ChannelId, ChannelInfo, Opening, Stream};
 
 /// What an event descriptor of a channel tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,7 @@ pub enum ChannelEvents {
 pub struct Channel {
     transport: Arc<Transport>,
     id: ChannelId,
+    opening: Opening,
     owners: AtomicUsize,
     /// The last owner has given it up: no callback gets it any more.
     given_up: AtomicBool,
@@ -59,10 +60,14 @@ impl Levels {
 }
 
 impl Channel {
-    pub(super) fn new(transport: &Arc<Transport>, id: ChannelId) -> Arc<Self> {
+    /// `kind` and `data`: what its open says.
+    pub(super) fn new(transport: &Arc<Transport>, id: ChannelId, kind: &str, data: &[u8]) -> Arc<Self> {
+        // Of the peer's the connection has looked; what the application sends as it likes need not be right.
+        let raw = |_| Opening::Raw { kind: kind.to_owned(), data: data.to_vec() };
         Arc::new(Self {
             transport: Arc::clone(transport),
             id,
+            opening: Opening::decode(kind, data).unwrap_or_else(raw),
             owners: AtomicUsize::new(0),
             given_up: AtomicBool::new(false),
             levels: Levels::default(),
@@ -77,6 +82,10 @@ impl Channel {
     /// Our side's number.
     pub fn id(&self) -> ChannelId {
         self.id
+    }
+    /// What the open of the channel says, ours or the peer's.
+    pub fn opening(&self) -> &Opening {
+        &self.opening
     }
     pub fn add_owner(&self) {
         self.owners.fetch_add(1, Ordering::Relaxed);

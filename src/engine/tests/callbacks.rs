@@ -177,7 +177,7 @@ fn nobody_to_ask_means_no() {
                     let _ = pair.engine.dispatch(Timeout::after(Duration::from_millis(5)));
                 }
             });
-            let (none, refused) = pair.server.open_channel("forwarded-tcpip", &[], None, None, LONG, false);
+            let (none, refused) = pair.server.open_channel("tun@openssh.com", &[], None, None, LONG, false);
             assert!(none.is_none());
             assert!(matches!(refused.result, Err(Error::ChannelRefused(_))), "{:?}", refused.result);
             let refused = pair.server.global_request("yes@example", &[], true, LONG, false);

@@ -402,7 +402,7 @@ impl Locked<'_> {
         if let Some(operation) = self.operations.get(op) {
             operation.waiting = 1;
         }
-        let handle = Channel::new(transport, id);
+        let handle = Channel::new(transport, id, kind, data);
         handle.add_owner();
         self.channels.insert(id, Entry::new(Arc::clone(&handle), ChannelPhase::Opening));
         Ok((handle, op))
@@ -468,6 +468,9 @@ impl Locked<'_> {
         let dialing = matches!(operation.kind, Kind::Dial) && !over;
         for gone in self.events.remove(|queued| matches!(queued, Queued::Operation(other) if *other == op)) {
             self.discard_event(gone);
+        }
+        if !over {
+            self.give_up_forward(op);
         }
         self.requests.retain(|_, other| *other != op);
         if waited {

@@ -10,10 +10,10 @@ use super::boundary::{Handle, free, give, of, on, quietly, reference};
 use super::error::{nacre_error, put_error};
 use super::status::nacre_status;
 use super::structs::{check_out, public_struct, write};
-use super::text::{put_text, set, wanted};
+use super::text::{put, put_text, set, wanted};
 use super::transport::nacre_transport;
 use super::userdata::Owned;
-use crate::engine::{Channel, ChannelEvents};
+use crate::engine::{Channel, ChannelEvents, HostPort};
 use crate::error::Error;
 
 /// One channel of a transport. Any thread may use it at any time.
@@ -149,6 +149,61 @@ pub unsafe extern "C" fn nacre_channel_kind(
     needed: *mut usize,
 ) -> nacre_status {
     unsafe { on(channel, |channel| put_text(channel.info()?.kind.as_bytes(), buf, cap, needed)) }
+}
+
+/// Where the channel is to go, or (forwarded) came to: host and port (may be NULL). NACRE_ERR_NOT_FOUND: its type has no
+/// such thing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nacre_channel_destination(
+    channel: *const nacre_channel,
+    buf: *mut c_char,
+    cap: usize,
+    needed: *mut usize,
+    port: *mut u32,
+) -> nacre_status {
+    unsafe { on(channel, |channel| put_address(channel.opening().destination(), buf, cap, needed, port)) }
+}
+
+/// Where the channel comes from, as whoever opened it says: host and port (may be NULL). NACRE_ERR_NOT_FOUND: its type has
+/// no such thing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nacre_channel_originator(
+    channel: *const nacre_channel,
+    buf: *mut c_char,
+    cap: usize,
+    needed: *mut usize,
+    port: *mut u32,
+) -> nacre_status {
+    unsafe { on(channel, |channel| put_address(channel.opening().originator(), buf, cap, needed, port)) }
+}
+
+/// The Unix socket that the channel is to go, or came, to; any bytes. NACRE_ERR_NOT_FOUND: its type has no such thing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nacre_channel_path(
+    channel: *const nacre_channel,
+    buf: *mut c_char,
+    cap: usize,
+    needed: *mut usize,
+) -> nacre_status {
+    unsafe { on(channel, |channel| put_text(channel.opening().path().ok_or_else(missing)?, buf, cap, needed)) }
+}
+
+unsafe fn put_address(
+    address: Option<&HostPort>,
+    buf: *mut c_char,
+    cap: usize,
+    needed: *mut usize,
+    port: *mut u32,
+) -> Result<(), Error> {
+    let address = address.ok_or_else(missing)?;
+    unsafe {
+        put(port, address.port.into());
+        put_text(&address.host, buf, cap, needed)
+    }
+}
+
+fn missing() -> Error {
+    Error::not_found("channels of this type have none")
 }
 
 /// The transport of the channel, with an owner more: the caller has to free it.

@@ -1,8 +1,10 @@
 //! Transports: making and ending them.
 
 mod about;
+mod channels;
 mod client;
 mod events;
+mod forwards;
 mod open;
 mod server;
 mod settings;

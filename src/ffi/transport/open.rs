@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
 use super::{begun, nacre_transport};
-use crate::engine::{Timeout, Transport};
+use crate::engine::{Opening, Timeout, Transport};
 use crate::error::{Error, Result};
 use crate::ffi::boundary::{give, on};
 use crate::ffi::channel::nacre_channel;
@@ -24,7 +24,9 @@ pub unsafe extern "C" fn nacre_transport_open_session(
     channel: *mut *mut nacre_channel,
     op: *mut u64,
 ) -> nacre_status {
-    unsafe { on(transport, |transport| open_session(transport, 0, 0, timeout_ms, channel, op)) }
+    unsafe {
+        on(transport, |transport| open_channel(transport, || Ok(Opening::Session), 0, 0, timeout_ms, channel, op))
+    }
 }
 
 /// Opens a session channel with a window and a largest packet of so many bytes; 0: the transport's default. A window that
@@ -39,7 +41,9 @@ pub unsafe extern "C" fn nacre_transport_open_session_with(
     op: *mut u64,
 ) -> nacre_status {
     unsafe {
-        on(transport, |transport| open_session(transport, window_bytes, max_packet_bytes, timeout_ms, channel, op))
+        on(transport, |transport| {
+            open_channel(transport, || Ok(Opening::Session), window_bytes, max_packet_bytes, timeout_ms, channel, op)
+        })
     }
 }
 
@@ -117,8 +121,10 @@ pub(in crate::ffi) fn truth(value: i32) -> Result<bool> {
     }
 }
 
-unsafe fn open_session(
+/// What is wrong with the opening is told after the out-parameters are set.
+pub(super) unsafe fn open_channel(
     transport: &Arc<Transport>,
+    opening: impl FnOnce() -> Result<Opening>,
     window: u32,
     max_packet: u32,
     timeout_ms: i32,
@@ -130,8 +136,10 @@ unsafe fn open_session(
         put(op, 0);
         set(channel, std::ptr::null_mut())?;
         let timeout = Timeout::from_ms(timeout_ms)?;
+        let opening = opening()?;
+        let (kind, data) = (opening.kind(), opening.encode());
         let (opened, started) =
-            transport.open_channel("session", &[], given(window), given(max_packet), timeout, !op.is_null());
+            transport.open_channel(kind, &data, given(window), given(max_packet), timeout, !op.is_null());
         let outcome = begun(started, op);
         if let Some(opened) = opened {
             set(channel, give(opened))?;

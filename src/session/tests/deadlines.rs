@@ -122,7 +122,7 @@ fn a_client_decides_in_its_own_time() {
     options.server.limits.open_ms = 0;
     let mut pair = Pair::connected(options);
     let now = pair.now;
-    pair.server.session.open_channel("forwarded-tcpip", b"", None, None, now).unwrap();
+    pair.server.session.open_channel("tun@openssh.com", b"", None, None, now).unwrap();
     pair.advance(seconds(3 * 3600));
     assert_eq!(pair.client.open.len(), 1);
     let (id, _) = pair.client.take_question();
@@ -245,7 +245,7 @@ fn a_peer_that_nobody_listens_to_is_not_called_silent() {
     let mut pair = Pair::connected(options);
     let now = pair.now;
     pair.client.session.set_keepalive(keepalive(10, 3), now);
-    pair.server.session.open_channel("forwarded-tcpip", b"", None, None, now).unwrap();
+    pair.server.session.open_channel("tun@openssh.com", b"", None, None, now).unwrap();
     pair.advance(seconds(1000));
     assert!(!pair.client.session.wants_input());
     assert!(pair.client.ended().is_none());

@@ -228,7 +228,7 @@ fn while_a_session_closes_nobody_is_asked() {
     }
     let now = pair.now;
     pair.client.session.close(now);
-    let channel = pair.server.session.open_channel("forwarded-tcpip", b"", None, None, now).unwrap();
+    let channel = pair.server.session.open_channel("tun@openssh.com", b"", None, None, now).unwrap();
     let request = pair.server.session.global_request("hello@example.org", b"", true, now).unwrap();
     pair.settle();
     assert!(pair.client.open.is_empty());

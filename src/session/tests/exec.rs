@@ -154,7 +154,7 @@ fn opens_are_refused_with_the_applications_reason() {
     let mut pair = Pair::connected(Options::default());
     pair.server.decide = Box::new(|_| Some(Answer::Refuse { code: 2, text: "no such host\u{7}".to_owned() }));
     let now = pair.now;
-    let channel = pair.client.session.open_channel("direct-tcpip", b"", None, None, now).unwrap();
+    let channel = pair.client.session.open_channel("tun@openssh.com", b"", None, None, now).unwrap();
     pair.settle();
     let failed = pair.client.events.iter().find_map(|event| match event {
         SessionEvent::OpenFailed { channel: failed, error } if *failed == channel => Some(error),
@@ -181,7 +181,7 @@ fn what_fits_no_message_is_refused_and_harms_nothing() {
     assert!(matches!(pair.server.session.finish_with(theirs, signal, now), Err(Error::Limit(_))));
 
     pair.server.decide = Box::new(|_| None);
-    pair.client.session.open_channel("direct-tcpip", b"", None, None, now).unwrap();
+    pair.client.session.open_channel("tun@openssh.com", b"", None, None, now).unwrap();
     pair.settle();
     let question = pair.server.open.first().map(|(id, _)| *id).unwrap();
     let refused = pair.server.session.answer(question, Answer::Refuse { code: 1, text }, now);

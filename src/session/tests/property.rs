@@ -80,7 +80,7 @@ impl Model {
     fn open(&mut self, pair: &mut Pair, side: usize) {
         let now = pair.now;
         // A server may open no sessions.
-        let kind = ["session", "forwarded-tcpip"][side];
+        let kind = ["session", "tun@openssh.com"][side];
         let window = (self.random.below(3) == 0).then_some(20_000);
         let number = self.channels.len();
         let data = (number as u32).to_be_bytes();
