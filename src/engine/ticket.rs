@@ -85,7 +85,7 @@ impl Ticket {
         matches!(self.listen_at(), Some((ForwardVerb::Listen, ListenAt::Tcp(at))) if at.port == 0)
     }
 
-    /// Accepts a request to listen, with the port.
+    /// Accepts a global request with a port: of a request to listen, the one that it named if it named one.
     pub fn answer_port(&self, port: u16) -> Result<()> {
         match self.listen_at() {
             // RFC 4254 section 7.1: the reply has a port only where the client left it open.
@@ -93,7 +93,9 @@ impl Ticket {
             Some((ForwardVerb::Listen, ListenAt::Tcp(at))) if at.port == 0 => {
                 self.answer(Answer::Bytes(u32::from(port).to_be_bytes().to_vec()))
             }
-            _ => Err(Error::argument("this question cannot be answered with that port")),
+            // A request that nacre does not know.
+            None => self.answer(Answer::Bytes(u32::from(port).to_be_bytes().to_vec())),
+            Some(_) => Err(Error::argument("this question cannot be answered with that port")),
         }
     }
 
