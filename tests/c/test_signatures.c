@@ -124,7 +124,6 @@ static nacre_decision on_key(void *userdata, nacre_transport *transport, const c
     (void)transport, (void)user;
     OK(nacre_key_equal(key, server->key, &equal));
     if (!equal) return NACRE_REJECT;
-    ADD(*(verified ? &server->signed_ : &server->asked), 1);
     server->told = nacre_ticket_security_key(ticket, &flags, &counter);
     EQUAL(nacre_ticket_security_key(ticket, NULL, NULL), server->told);
     if (server->told == NACRE_OK) {
@@ -135,6 +134,8 @@ static nacre_decision on_key(void *userdata, nacre_transport *transport, const c
         EQUAL(flags, 77);
         EQUAL(counter, 77);
     }
+    /* Last: who sees the number sees what was told. */
+    ADD(*(verified ? &server->signed_ : &server->asked), 1);
     return NACRE_ACCEPT;
 }
 /* A question about something else. */

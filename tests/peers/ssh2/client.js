@@ -83,7 +83,12 @@ function rekeyInTraffic(client, channel) {
 function runOne(client) {
   start(client, (channel) => {
     rekeyInTraffic(client, channel);
-    process.stdin.pipe(channel);
+    process.stdin.pipe(channel, { end: false });
+    // The end waits for the first new keys that were asked for, or all could be over before they are there.
+    let left = rekeyBytes === Infinity ? 1 : 2;
+    const end = () => { if (--left === 0) channel.end(); };
+    process.stdin.on('end', end);
+    client.once('handshake', end);
   }, (status) => {
     client.end();
     process.exit(status);
