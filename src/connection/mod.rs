@@ -19,7 +19,7 @@ mod send_queue;
 mod types;
 mod window;
 
-pub use forwards::{Fit, ForwardVerb, ListenAt};
+pub use forwards::{ForwardVerb, ListenAt};
 pub use replies::{GlobalToken, RequestToken};
 pub use requests::ChannelRequest;
 pub use types::{ChannelId, ChannelInfo, Config, ConnectionEvent, Exit, StderrMode, Stream};

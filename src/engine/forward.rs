@@ -9,7 +9,7 @@ use super::operation::{Kind, OperationId, Reply};
 use super::state::Locked;
 use super::{Channel, Decision, Started, Ticket, Timeout, Transport};
 use crate::error::{Error, Result};
-use crate::session::{Fit, ForwardVerb, ListenAt, Opening, RequestId, Role};
+use crate::session::{ForwardVerb, ListenAt, RequestId, Role, Session};
 
 /// One place where the server listens, or was asked to.
 pub(super) struct Forward {
@@ -85,7 +85,7 @@ impl Transport {
 }
 
 impl Locked<'_> {
-    fn client_session(&mut self) -> Result<&mut crate::session::Session> {
+    fn client_session(&mut self) -> Result<&mut Session> {
         if self.role() == Role::Server {
             return Err(Error::state("only a client asks the other side to listen"));
         }
@@ -154,9 +154,9 @@ impl Locked<'_> {
 
     /// Who gets a channel that comes of a forward of ours. None: of none.
     pub fn forward_of(&self, channel: &Arc<Channel>) -> Option<Option<Arc<dyn Asker>>> {
-        let opening: &Opening = channel.opening();
+        let opening = channel.opening()?;
         let listening = self.forwards.iter().filter(|forward| forward.phase == Phase::Listening);
-        let fitting = listening.filter_map(|forward| forward.at.fit(opening).map(|fit: Fit| (fit, forward)));
+        let fitting = listening.filter_map(|forward| Some((forward.at.fit(opening)?, forward)));
         let best = fitting.max_by_key(|(fit, _)| *fit)?.1;
         Some(best.handler.clone().map(|handler| handler as Arc<dyn Asker>))
     }

@@ -237,34 +237,31 @@ impl Locked<'_> {
             },
             _ => None,
         };
-        let opens = match &question {
+        let channel = match &question {
             Question::ChannelOpen { channel, kind, data } => {
                 let handle = Channel::new(self.transport, *channel, kind, data);
-                self.channels.insert(*channel, Entry::new(handle, ChannelPhase::Asked(id)));
-                Some(*channel)
+                self.channels.insert(*channel, Entry::new(Arc::clone(&handle), ChannelPhase::Asked(id)));
+                Some(handle)
             }
+            Question::ChannelRequest { channel, .. } => self.channels.get(channel).map(|it| Arc::clone(&it.handle)),
             _ => None,
         };
+        let opening = channel.as_ref().filter(|_| matches!(question, Question::ChannelOpen { .. }));
+        let opens = opening.map(|channel| channel.id());
         if self.released {
             self.refuse(id, opens);
             return;
         }
-        if let Some(channel) = opens.and_then(|channel| self.channels.get(&channel)).map(|it| Arc::clone(&it.handle))
-            && let Some(handler) = self.forward_of(&channel)
+        if let Some(channel) = opening
+            && let Some(handler) = self.forward_of(channel)
         {
-            self.forwarded(id, question, channel, handler);
+            self.forwarded(id, question, Arc::clone(channel), handler);
             return;
         }
         if asker.is_none() && signer.is_none() && !self.askers.as_events {
             self.refuse(id, opens);
             return;
         }
-        let channel = match &question {
-            Question::ChannelOpen { channel, .. } | Question::ChannelRequest { channel, .. } => {
-                self.channels.get(channel).map(|entry| Arc::clone(&entry.handle))
-            }
-            _ => None,
-        };
         self.open_questions.insert(id);
         let ticket = Ticket::new(id, question, self.transport, channel);
         if self.askers.as_events {

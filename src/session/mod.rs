@@ -23,7 +23,7 @@ use std::time::Instant;
 
 pub use crate::auth::{ClientMethod, ServerQuestion};
 pub use crate::connection::kinds::{self, HostPort, Opening};
-pub use crate::connection::{ChannelId, ChannelRequest, Exit, Fit, ForwardVerb, ListenAt, StderrMode, Stream};
+pub use crate::connection::{ChannelId, ChannelRequest, Exit, ForwardVerb, ListenAt, StderrMode, Stream};
 pub use crate::error::HostKeyVerdict;
 pub use crate::transport::{
     AlgorithmKind, Algorithms, Counters, HostKeys, Negotiated, Policy, PrivateKey, PublicKey, RandomSource,

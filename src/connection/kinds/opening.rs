@@ -1,6 +1,6 @@
 use super::{
-    AGENT, AGENT_NAMES, DIRECT_STREAMLOCAL, DIRECT_TCPIP, DirectStreamlocal, DirectTcpip, FORWARDED_STREAMLOCAL,
-    FORWARDED_TCPIP, ForwardedStreamlocal, ForwardedTcpip, HostPort, SESSION, X11, X11Origin,
+    AGENT, DIRECT_STREAMLOCAL, DIRECT_TCPIP, DirectStreamlocal, DirectTcpip, FORWARDED_STREAMLOCAL, FORWARDED_TCPIP,
+    ForwardedStreamlocal, ForwardedTcpip, HostPort, SESSION, X11, X11Origin,
 };
 use crate::error::Result;
 
@@ -88,9 +88,5 @@ impl Opening {
             Self::ForwardedStreamlocal(open) => Some(&open.path),
             _ => None,
         }
-    }
-
-    pub fn is_agent(&self) -> bool {
-        AGENT_NAMES.contains(&self.kind())
     }
 }

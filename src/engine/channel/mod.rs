@@ -31,7 +31,8 @@ pub enum ChannelEvents {
 pub struct Channel {
     transport: Arc<Transport>,
     id: ChannelId,
-    opening: Opening,
+    /// Where it goes and comes from; None: its type says nothing of that.
+    opening: Option<Opening>,
     owners: AtomicUsize,
     /// The last owner has given it up: no callback gets it any more.
     given_up: AtomicBool,
@@ -62,12 +63,12 @@ impl Levels {
 impl Channel {
     /// `kind` and `data`: what its open says.
     pub(super) fn new(transport: &Arc<Transport>, id: ChannelId, kind: &str, data: &[u8]) -> Arc<Self> {
-        // Of the peer's the connection has looked; what the application sends as it likes need not be right.
-        let raw = |_| Opening::Raw { kind: kind.to_owned(), data: data.to_vec() };
+        // Raw data would tell nobody anything, and a peer could have it kept for as long as the channel lives.
+        let opening = Opening::decode(kind, data).ok().filter(|opening| !matches!(opening, Opening::Raw { .. }));
         Arc::new(Self {
             transport: Arc::clone(transport),
             id,
-            opening: Opening::decode(kind, data).unwrap_or_else(raw),
+            opening,
             owners: AtomicUsize::new(0),
             given_up: AtomicBool::new(false),
             levels: Levels::default(),
@@ -83,9 +84,9 @@ impl Channel {
     pub fn id(&self) -> ChannelId {
         self.id
     }
-    /// What the open of the channel says, ours or the peer's.
-    pub fn opening(&self) -> &Opening {
-        &self.opening
+    /// What the open of the channel says, ours or the peer's, where its type is one with addresses.
+    pub fn opening(&self) -> Option<&Opening> {
+        self.opening.as_ref()
     }
     pub fn add_owner(&self) {
         self.owners.fetch_add(1, Ordering::Relaxed);

@@ -13,7 +13,7 @@ use super::structs::{check_out, public_struct, write};
 use super::text::{put, put_text, set, wanted};
 use super::transport::nacre_transport;
 use super::userdata::Owned;
-use crate::engine::{Channel, ChannelEvents, HostPort};
+use crate::engine::{Channel, ChannelEvents, HostPort, Opening};
 use crate::error::Error;
 
 /// One channel of a transport. Any thread may use it at any time.
@@ -161,7 +161,9 @@ pub unsafe extern "C" fn nacre_channel_destination(
     needed: *mut usize,
     port: *mut u32,
 ) -> nacre_status {
-    unsafe { on(channel, |channel| put_address(channel.opening().destination(), buf, cap, needed, port)) }
+    unsafe {
+        on(channel, |channel| put_address(channel.opening().and_then(Opening::destination), buf, cap, needed, port))
+    }
 }
 
 /// Where the channel comes from, as whoever opened it says: host and port (may be NULL). NACRE_ERR_NOT_FOUND: its type has
@@ -174,7 +176,9 @@ pub unsafe extern "C" fn nacre_channel_originator(
     needed: *mut usize,
     port: *mut u32,
 ) -> nacre_status {
-    unsafe { on(channel, |channel| put_address(channel.opening().originator(), buf, cap, needed, port)) }
+    unsafe {
+        on(channel, |channel| put_address(channel.opening().and_then(Opening::originator), buf, cap, needed, port))
+    }
 }
 
 /// The Unix socket that the channel is to go, or came, to; any bytes. NACRE_ERR_NOT_FOUND: its type has no such thing.
@@ -185,7 +189,11 @@ pub unsafe extern "C" fn nacre_channel_path(
     cap: usize,
     needed: *mut usize,
 ) -> nacre_status {
-    unsafe { on(channel, |channel| put_text(channel.opening().path().ok_or_else(missing)?, buf, cap, needed)) }
+    unsafe {
+        on(channel, |channel| {
+            put_text(channel.opening().and_then(Opening::path).ok_or_else(missing)?, buf, cap, needed)
+        })
+    }
 }
 
 unsafe fn put_address(
