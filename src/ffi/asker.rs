@@ -46,7 +46,7 @@ type AskChannel = unsafe extern "C" fn(
 type AskRequest =
     unsafe extern "C" fn(Userdata, OfTransport, *mut nacre_channel, *const nacre_request, OfTicket) -> nacre_decision;
 type AskAddress = unsafe extern "C" fn(Userdata, OfTransport, Text, u32, OfTicket) -> nacre_decision;
-type Forwarded = unsafe extern "C" fn(Userdata, OfTransport, *mut nacre_channel);
+pub type Forwarded = unsafe extern "C" fn(Userdata, OfTransport, *mut nacre_channel);
 type AskData = unsafe extern "C" fn(Userdata, OfTransport, Text, *const c_void, usize, OfTicket) -> nacre_decision;
 
 /// The callbacks of any of the public structs. What is missing refuses.
@@ -132,8 +132,8 @@ impl Callbacks {
         Self::new(owned, Table { interactive, ..Table::default() })
     }
 
-    pub fn of_forward(forwarded: Option<Forwarded>, owned: Owned) -> Self {
-        Self::new(owned, Table { forwarded, ..Table::default() })
+    pub fn of_forward(forwarded: Forwarded, owned: Owned) -> Self {
+        Self::new(owned, Table { forwarded: Some(forwarded), ..Table::default() })
     }
 
     fn new(owned: Owned, table: Table) -> Self {

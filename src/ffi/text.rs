@@ -117,6 +117,11 @@ pub unsafe fn set<T>(out: *mut T, value: T) -> Result<()> {
     Ok(())
 }
 
+/// Ports cross the boundary as 32 bits.
+pub fn port_of(port: u32) -> Result<u16> {
+    u16::try_from(port).map_err(|_| Error::argument(format!("{port} is no port")))
+}
+
 /// A copy with a NUL after it for a callback, wiped afterwards. None: it holds a NUL of its own.
 pub fn terminated(value: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     (!value.contains(&0)).then(|| terminated_anyway(value))

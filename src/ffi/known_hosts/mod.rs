@@ -11,7 +11,7 @@ use super::boundary::{Handle, free, give, on, reference, share};
 use super::error::{making, nacre_error, put_error};
 use super::key::{Key, nacre_key, put_key};
 use super::status::nacre_status;
-use super::text::{name, optional_text, piece, put, put_bytes, put_text, set, text};
+use super::text::{name, optional_text, piece, port_of, put, put_bytes, put_text, set, text};
 use crate::engine::{HostKeys, PublicKey, host_key_algorithms};
 use crate::error::{Error, Result};
 use crate::keys::{Addition, Marker, Standing};
@@ -327,10 +327,6 @@ impl Memory {
     pub fn add(&self, key: &PublicKey) {
         self.known_hosts.remember(&self.host, self.port, key, self.hashed);
     }
-}
-
-pub fn port_of(port: u32) -> Result<u16> {
-    u16::try_from(port).map_err(|_| Error::argument(format!("{port} is no port")))
 }
 
 fn known_flags(flags: u32, known: u32) -> Result<()> {

@@ -4,14 +4,14 @@ use std::ffi::{c_char, c_void};
 
 use super::nacre_transport;
 use super::open::open_channel;
-use crate::engine::kinds::{DirectStreamlocal, DirectTcpip, ForwardedStreamlocal, ForwardedTcpip, X11Origin};
+use crate::engine::kinds::{self, DirectStreamlocal, DirectTcpip, ForwardedStreamlocal, ForwardedTcpip, X11Origin};
 use crate::engine::{HostPort, Opening};
 use crate::error::{Error, Result};
 use crate::ffi::boundary::on;
 use crate::ffi::channel::nacre_channel;
 use crate::ffi::status::nacre_status;
 use crate::ffi::structs::{self, public_struct};
-use crate::ffi::text::{name, optional_text, piece, text};
+use crate::ffi::text::{name, optional_text, piece, port_of, text};
 
 /// A channel to open. Zero is the default of every member.
 #[repr(C)]
@@ -51,9 +51,14 @@ pub unsafe extern "C" fn nacre_transport_open_channel(
 ) -> nacre_status {
     unsafe {
         on(transport, |transport| {
-            let options = structs::read_optional(options, "the options")?;
-            let (window, packet) = (options.window_bytes, options.max_packet_bytes);
-            open_channel(transport, || opening(&options), window, packet, timeout_ms, channel, op)
+            let given = structs::read_optional(options, "the options");
+            let (window, packet) = given.as_ref().map_or((0, 0), |it| (it.window_bytes, it.max_packet_bytes));
+            let open = || {
+                let options = given?;
+                let kind = if options.kind.is_null() { kinds::SESSION } else { name(options.kind, "the type")? };
+                opening(kind, &options)
+            };
+            open_channel(transport, open, window, packet, timeout_ms, channel, op)
         })
     }
 }
@@ -71,11 +76,9 @@ pub unsafe extern "C" fn nacre_transport_open_direct_tcpip(
     channel: *mut *mut nacre_channel,
     op: *mut u64,
 ) -> nacre_status {
-    let open = || unsafe {
-        let (destination, originator) = (address(host, port)?, originator(originator_host, originator_port)?);
-        Ok(Opening::DirectTcpip(DirectTcpip { destination, originator }))
-    };
-    unsafe { on(transport, |transport| open_channel(transport, open, 0, 0, timeout_ms, channel, op)) }
+    let to = nacre_channel_options { destination_host: host, destination_port: port, ..nothing() };
+    let options = nacre_channel_options { originator_host, originator_port, ..to };
+    unsafe { open_as(kinds::DIRECT_TCPIP, transport, &options, timeout_ms, channel, op) }
 }
 
 /// Asks the server to connect to a Unix socket (OpenSSH's extension).
@@ -87,11 +90,8 @@ pub unsafe extern "C" fn nacre_transport_open_direct_streamlocal(
     channel: *mut *mut nacre_channel,
     op: *mut u64,
 ) -> nacre_status {
-    let open = || {
-        let path = unsafe { text(path, "the path") }?.to_vec();
-        Ok(Opening::DirectStreamlocal(DirectStreamlocal { path }))
-    };
-    unsafe { on(transport, |transport| open_channel(transport, open, 0, 0, timeout_ms, channel, op)) }
+    let options = nacre_channel_options { path, ..nothing() };
+    unsafe { open_as(kinds::DIRECT_STREAMLOCAL, transport, &options, timeout_ms, channel, op) }
 }
 
 /// Server: brings the client a connection that came to a port which it asked to be listened at. `host` and `port` are those
@@ -107,11 +107,9 @@ pub unsafe extern "C" fn nacre_transport_open_forwarded_tcpip(
     channel: *mut *mut nacre_channel,
     op: *mut u64,
 ) -> nacre_status {
-    let open = || unsafe {
-        let (connected, originator) = (address(host, port)?, originator(originator_host, originator_port)?);
-        Ok(Opening::ForwardedTcpip(ForwardedTcpip { connected, originator }))
-    };
-    unsafe { on(transport, |transport| open_channel(transport, open, 0, 0, timeout_ms, channel, op)) }
+    let to = nacre_channel_options { destination_host: host, destination_port: port, ..nothing() };
+    let options = nacre_channel_options { originator_host, originator_port, ..to };
+    unsafe { open_as(kinds::FORWARDED_TCPIP, transport, &options, timeout_ms, channel, op) }
 }
 
 /// Server: brings the client a connection that came to a Unix socket which it asked to be listened at.
@@ -123,11 +121,8 @@ pub unsafe extern "C" fn nacre_transport_open_forwarded_streamlocal(
     channel: *mut *mut nacre_channel,
     op: *mut u64,
 ) -> nacre_status {
-    let open = || {
-        let path = unsafe { text(path, "the path") }?.to_vec();
-        Ok(Opening::ForwardedStreamlocal(ForwardedStreamlocal { path }))
-    };
-    unsafe { on(transport, |transport| open_channel(transport, open, 0, 0, timeout_ms, channel, op)) }
+    let options = nacre_channel_options { path, ..nothing() };
+    unsafe { open_as(kinds::FORWARDED_STREAMLOCAL, transport, &options, timeout_ms, channel, op) }
 }
 
 /// Server: brings the client a connection of an X11 program. `originator_host` (may be NULL: "127.0.0.1") and the port say
@@ -141,8 +136,8 @@ pub unsafe extern "C" fn nacre_transport_open_x11(
     channel: *mut *mut nacre_channel,
     op: *mut u64,
 ) -> nacre_status {
-    let open = || Ok(Opening::X11(X11Origin(unsafe { originator(originator_host, originator_port) }?)));
-    unsafe { on(transport, |transport| open_channel(transport, open, 0, 0, timeout_ms, channel, op)) }
+    let options = nacre_channel_options { originator_host, originator_port, ..nothing() };
+    unsafe { open_as(kinds::X11, transport, &options, timeout_ms, channel, op) }
 }
 
 /// Server: opens a connection to the client's agent (auth-agent@openssh.com), which the client has offered on a session.
@@ -153,37 +148,65 @@ pub unsafe extern "C" fn nacre_transport_open_agent(
     channel: *mut *mut nacre_channel,
     op: *mut u64,
 ) -> nacre_status {
-    unsafe { on(transport, |transport| open_channel(transport, || Ok(Opening::Agent), 0, 0, timeout_ms, channel, op)) }
+    unsafe { open_as(kinds::AGENT, transport, &nothing(), timeout_ms, channel, op) }
 }
 
-unsafe fn opening(options: &nacre_channel_options) -> Result<Opening> {
-    let kind = if options.kind.is_null() { "session" } else { unsafe { name(options.kind, "the type") }? };
+unsafe fn open_as(
+    kind: &str,
+    transport: *mut nacre_transport,
+    options: &nacre_channel_options,
+    timeout_ms: i32,
+    channel: *mut *mut nacre_channel,
+    op: *mut u64,
+) -> nacre_status {
+    unsafe {
+        on(transport, |transport| open_channel(transport, || opening(kind, options), 0, 0, timeout_ms, channel, op))
+    }
+}
+
+unsafe fn opening(kind: &str, options: &nacre_channel_options) -> Result<Opening> {
+    let destination = || unsafe { address(options.destination_host, options.destination_port) };
+    let originator = || unsafe { originator(options.originator_host, options.originator_port) };
+    let path = || unsafe { text(options.path, "the path") }.map(<[u8]>::to_vec);
     let given = Given::of(options);
     Ok(match kind {
-        "session" if given == Given::NOTHING => Opening::Session,
-        "direct-tcpip" if given.is_within(Given::ADDRESSES) => Opening::DirectTcpip(DirectTcpip {
-            destination: unsafe { address(options.destination_host, options.destination_port) }?,
-            originator: unsafe { originator(options.originator_host, options.originator_port) }?,
-        }),
-        "forwarded-tcpip" if given.is_within(Given::ADDRESSES) => Opening::ForwardedTcpip(ForwardedTcpip {
-            connected: unsafe { address(options.destination_host, options.destination_port) }?,
-            originator: unsafe { originator(options.originator_host, options.originator_port) }?,
-        }),
-        "x11" if given.is_within(Given::ORIGINATOR) => {
-            Opening::X11(X11Origin(unsafe { originator(options.originator_host, options.originator_port) }?))
+        kinds::SESSION if given == Given::NOTHING => Opening::Session,
+        kinds::AGENT if given == Given::NOTHING => Opening::Agent,
+        kinds::DIRECT_TCPIP if given.is_within(Given::ADDRESSES) => {
+            Opening::DirectTcpip(DirectTcpip { destination: destination()?, originator: originator()? })
         }
-        "direct-streamlocal@openssh.com" if given.is_within(Given::PATH) => {
-            Opening::DirectStreamlocal(DirectStreamlocal { path: unsafe { text(options.path, "the path") }?.to_vec() })
+        kinds::FORWARDED_TCPIP if given.is_within(Given::ADDRESSES) => {
+            Opening::ForwardedTcpip(ForwardedTcpip { connected: destination()?, originator: originator()? })
         }
-        "forwarded-streamlocal@openssh.com" if given.is_within(Given::PATH) => {
-            let path = unsafe { text(options.path, "the path") }?.to_vec();
-            Opening::ForwardedStreamlocal(ForwardedStreamlocal { path })
+        kinds::X11 if given.is_within(Given::ORIGINATOR) => Opening::X11(X11Origin(originator()?)),
+        kinds::DIRECT_STREAMLOCAL if given.is_within(Given::PATH) => {
+            Opening::DirectStreamlocal(DirectStreamlocal { path: path()? })
+        }
+        kinds::FORWARDED_STREAMLOCAL if given.is_within(Given::PATH) => {
+            Opening::ForwardedStreamlocal(ForwardedStreamlocal { path: path()? })
         }
         _ if given.is_within(Given::DATA) => {
             Opening::Raw { kind: kind.to_owned(), data: unsafe { piece(options.data, options.data_len) }?.to_vec() }
         }
         _ => return Err(Error::argument(format!("a member is set that a channel of type \"{kind}\" does not take"))),
     })
+}
+
+/// The default of every member.
+fn nothing() -> nacre_channel_options {
+    nacre_channel_options {
+        size: 0,
+        kind: std::ptr::null(),
+        destination_host: std::ptr::null(),
+        originator_host: std::ptr::null(),
+        path: std::ptr::null(),
+        data: std::ptr::null(),
+        data_len: 0,
+        destination_port: 0,
+        originator_port: 0,
+        window_bytes: 0,
+        max_packet_bytes: 0,
+    }
 }
 
 /// Which members of the options are set.
@@ -220,11 +243,10 @@ impl Given {
 }
 
 unsafe fn address(host: *const c_char, port: u32) -> Result<HostPort> {
-    let port = u16::try_from(port).map_err(|_| Error::argument(format!("{port} is no port")))?;
-    Ok(HostPort { host: unsafe { text(host, "the host") }?.to_vec(), port })
+    Ok(HostPort { host: unsafe { text(host, "the host") }?.to_vec(), port: port_of(port)? })
 }
 
 unsafe fn originator(host: *const c_char, port: u32) -> Result<HostPort> {
-    let port = u16::try_from(port).map_err(|_| Error::argument(format!("{port} is no port")))?;
-    Ok(HostPort { host: unsafe { optional_text(host) }?.unwrap_or(b"127.0.0.1").to_vec(), port })
+    let host = unsafe { optional_text(host) }?.unwrap_or(b"127.0.0.1").to_vec();
+    Ok(HostPort { host, port: port_of(port)? })
 }

@@ -15,10 +15,10 @@ use crate::ffi::client::{
     nacre_client_callbacks, nacre_connect_options, nacre_host_key_check,
 };
 use crate::ffi::key::{nacre_key, public_keys};
-use crate::ffi::known_hosts::{Memory, port_of};
+use crate::ffi::known_hosts::Memory;
 use crate::ffi::status::nacre_status;
 use crate::ffi::structs::{Read, read_with_unknown};
-use crate::ffi::text::{name, optional_secret, optional_text, put, set, text, texts};
+use crate::ffi::text::{name, optional_secret, optional_text, port_of, put, set, text, texts};
 use crate::ffi::ticket::{nacre_decision, nacre_ticket};
 use crate::ffi::userdata::Owned;
 

@@ -4,13 +4,13 @@ use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
 use super::{begun, nacre_transport};
-use crate::engine::{Asker, HostPort, ListenAt, Timeout};
-use crate::error::{Error, Result};
-use crate::ffi::asker::Callbacks;
+use crate::engine::{Asker, HostPort, ListenAt, Timeout, Transport};
+use crate::error::Result;
+use crate::ffi::asker::{Callbacks, Forwarded};
 use crate::ffi::boundary::on;
 use crate::ffi::channel::nacre_channel;
 use crate::ffi::status::nacre_status;
-use crate::ffi::text::{put, text};
+use crate::ffi::text::{port_of, put, text};
 use crate::ffi::userdata::Owned;
 
 /// Asks the server to listen (tcpip-forward, RFC 4254 section 7.1: `ssh -R`) at `address` ("": all addresses; "localhost";
@@ -43,11 +43,7 @@ pub unsafe extern "C" fn nacre_transport_request_forward(
         on(transport, |transport| {
             put(op, 0);
             put(bound_port, 0);
-            let at = at_port(address, port)?;
-            let handler =
-                handler.map(|handler| Arc::new(Callbacks::of_forward(Some(handler), owned)) as Arc<dyn Asker>);
-            let started = transport.request_forward(at, handler, Timeout::from_ms(timeout_ms)?, !op.is_null());
-            let port = u32::try_from(begun(started, op)?.value).unwrap_or_default();
+            let port = request(transport, at_port(address, port)?, handler, owned, timeout_ms, op)?;
             put(bound_port, port);
             Ok(())
         })
@@ -69,8 +65,7 @@ pub unsafe extern "C" fn nacre_transport_cancel_forward(
     unsafe {
         on(transport, |transport| {
             put(op, 0);
-            let at = at_port(address, port)?;
-            begun(transport.cancel_forward(&at, Timeout::from_ms(timeout_ms)?, !op.is_null()), op)
+            begun(transport.cancel_forward(&at_port(address, port)?, Timeout::from_ms(timeout_ms)?, !op.is_null()), op)
         })
     }
 }
@@ -93,11 +88,7 @@ pub unsafe extern "C" fn nacre_transport_request_streamlocal_forward(
     unsafe {
         on(transport, |transport| {
             put(op, 0);
-            let at = ListenAt::Path(text(path, "the path")?.to_vec());
-            let handler =
-                handler.map(|handler| Arc::new(Callbacks::of_forward(Some(handler), owned)) as Arc<dyn Asker>);
-            let started = transport.request_forward(at, handler, Timeout::from_ms(timeout_ms)?, !op.is_null());
-            begun(started, op).map(drop)
+            request(transport, at_path(path)?, handler, owned, timeout_ms, op).map(drop)
         })
     }
 }
@@ -113,13 +104,29 @@ pub unsafe extern "C" fn nacre_transport_cancel_streamlocal_forward(
     unsafe {
         on(transport, |transport| {
             put(op, 0);
-            let at = ListenAt::Path(text(path, "the path")?.to_vec());
-            begun(transport.cancel_forward(&at, Timeout::from_ms(timeout_ms)?, !op.is_null()), op)
+            begun(transport.cancel_forward(&at_path(path)?, Timeout::from_ms(timeout_ms)?, !op.is_null()), op)
         })
     }
 }
 
+/// The port where the server listens; 0 for a path.
+unsafe fn request(
+    transport: &Arc<Transport>,
+    at: ListenAt,
+    handler: Option<Forwarded>,
+    owned: Owned,
+    timeout_ms: i32,
+    op: *mut u64,
+) -> Result<u32> {
+    let handler = handler.map(|handler| Arc::new(Callbacks::of_forward(handler, owned)) as Arc<dyn Asker>);
+    let started = transport.request_forward(at, handler, Timeout::from_ms(timeout_ms)?, !op.is_null());
+    Ok(u32::try_from(unsafe { begun(started, op) }?.value).unwrap_or_default())
+}
+
 unsafe fn at_port(address: *const c_char, port: u32) -> Result<ListenAt> {
-    let port = u16::try_from(port).map_err(|_| Error::argument(format!("{port} is no port")))?;
-    Ok(ListenAt::Tcp(HostPort { host: unsafe { text(address, "the address") }?.to_vec(), port }))
+    Ok(ListenAt::Tcp(HostPort { host: unsafe { text(address, "the address") }?.to_vec(), port: port_of(port)? }))
+}
+
+unsafe fn at_path(path: *const c_char) -> Result<ListenAt> {
+    Ok(ListenAt::Path(unsafe { text(path, "the path") }?.to_vec()))
 }

@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 use std::time::Duration;
 
-use super::nacre_transport;
+use super::{nacre_transport, truth};
 use crate::engine::{AlgorithmKind, Keepalive, Policy, RekeyLimits, SignatureRules, available};
 use crate::error::{Error, Result};
 use crate::ffi::boundary::{guarded, on};
@@ -260,11 +260,7 @@ pub unsafe extern "C" fn nacre_transport_set_signature_rules(
 ) -> nacre_status {
     unsafe {
         on(transport, |transport| {
-            let flag = |value: i32| match value {
-                0 | 1 => Ok(value == 1),
-                _ => Err(Error::argument("a flag is neither 0 nor 1")),
-            };
-            let (presence, verification) = (flag(presence)?, flag(verification)?);
+            let (presence, verification) = (truth(presence)?, truth(verification)?);
             let minimum_rsa_bits = match minimum_rsa_bits {
                 0 => SignatureRules::MINIMUM_RSA_BITS,
                 bits => bits,
