@@ -213,19 +213,21 @@ impl Session {
     pub(super) fn decide_by_default(&mut self, id: QuestionId, now: Instant) -> Result<()> {
         let Some(pending) = self.forget_question(id) else { return Ok(()) };
         self.events.push_back(SessionEvent::QuestionWithdrawn { id });
-        if pending.is_signature() {
-            let error = Error::timeout("the signer did not sign in time");
-            return match self.pass_on(Reply::new(pending, Answer::Failed(error))?, now) {
-                Err(Error::State(_)) => Ok(()),
-                outcome => outcome,
-            };
-        }
-        self.refuse(pending, now)
+        let answer = if pending.is_signature() {
+            Answer::Failed(Error::timeout("the signer did not sign in time"))
+        } else {
+            Answer::Reject
+        };
+        self.settle_question(pending, answer, now)
     }
 
     /// What was asked for is refused without asking the application.
     pub(super) fn refuse(&mut self, pending: Pending, now: Instant) -> Result<()> {
-        match self.pass_on(Reply::new(pending, Answer::Reject)?, now) {
+        self.settle_question(pending, Answer::Reject, now)
+    }
+
+    fn settle_question(&mut self, pending: Pending, answer: Answer, now: Instant) -> Result<()> {
+        match self.pass_on(Reply::new(pending, answer)?, now) {
             // Nobody waits for it any more.
             Err(Error::State(_)) => Ok(()),
             outcome => outcome,

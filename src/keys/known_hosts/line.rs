@@ -2,7 +2,7 @@
 
 use super::hashed::HashedName;
 use crate::error::{Error, Result};
-use crate::keys::entries::{WrittenKey, check_line, content, first_word};
+use crate::keys::entries::{WrittenKey, check_line, content, first_word, is_blank};
 use crate::keys::patterns::{Matching, match_list};
 
 /// What a line says of its key.
@@ -74,7 +74,7 @@ impl Line {
         };
         let mut line = Self { bytes, kind };
         // Counted from the start of the text, until here.
-        let before = line.bytes.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        let before = line.bytes.iter().take_while(|byte| is_blank(**byte)).count();
         if let Kind::Entry(entry) = &mut line.kind {
             entry.key_at += before;
         }
