@@ -3,6 +3,7 @@
 //! ARCHITECTURE.md describes the rooms and which of them may use which.
 
 pub mod auth;
+pub mod client;
 pub mod connection;
 pub mod crypto;
 pub mod engine;

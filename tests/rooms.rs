@@ -14,7 +14,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("connection", &["wire"]),
     ("session", &["transport", "auth", "connection"]),
     ("engine", &["session"]),
-    ("ffi", &["engine", "keys", "wire", "crypto"]),
+    ("client", &["engine", "keys"]),
+    ("ffi", &["client", "engine", "keys", "wire", "crypto"]),
 ];
 
 /// The files that may hold `unsafe`: prefixes below `src`.

@@ -8,7 +8,6 @@ use super::channel::nacre_channel;
 use super::client::{nacre_client_callbacks, nacre_host_key_check};
 use super::error::{nacre_error, nacre_verdict, verdict_of};
 use super::key::{Key, nacre_key};
-use super::known_hosts::Memory;
 use super::server::{nacre_request, nacre_server_callbacks};
 use super::status::{nacre_status, status_of};
 use super::text::{terminated, terminated_anyway};
@@ -18,6 +17,7 @@ use super::ticket::{
 };
 use super::transport::nacre_transport;
 use super::userdata::Owned;
+use crate::client::Memory;
 use crate::engine::{
     Answer, Asker, ChannelRequest, Decision, ForwardVerb, ListenAt, Notice, Question, ServerQuestion, Ticket, Transport,
 };

@@ -2,10 +2,9 @@
 
 use std::ffi::{OsStr, c_char, c_void};
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
@@ -14,7 +13,8 @@ use super::boundary::{Handle, free, give, of, on, reference, share};
 use super::error::{making, nacre_error};
 use super::status::nacre_status;
 use super::text::{bytes, name, optional_secret, optional_text, piece, put_bytes, put_text, set, text, wanted};
-use crate::error::{Error, Result, SystemFailure};
+use crate::client::files;
+use crate::error::{Error, Result};
 use crate::keys::{KeyType, PrivateKey, PublicKey};
 
 /// A public key, or a private key with its public half. It does not change, so any number of threads and transports may
@@ -99,7 +99,7 @@ pub unsafe extern "C" fn nacre_key_load_file(
         making(err, || {
             set(key, std::ptr::null_mut())?;
             let path = Path::new(OsStr::from_bytes(text(path, "the path")?));
-            let content = read_file(path).map_err(|error| system_error(&error, path))?;
+            let content = read_file(path).map_err(|error| files::error(&error, path))?;
             set(key, give(Arc::new(parse(&content, optional_secret(passphrase)?)?)))
         })
     }
@@ -328,7 +328,7 @@ pub unsafe extern "C" fn nacre_key_save(
             }
             let passphrase = optional_secret(passphrase)?;
             let content = key.private()?.to_openssh(passphrase.as_ref().map(|secret| secret.as_slice()), 0)?;
-            write_file(path, content.as_bytes()).map_err(|error| system_error(&error, path))
+            files::replace(path, content.as_bytes()).map_err(|error| files::error(&error, path))
         })
     }
 }
@@ -386,36 +386,4 @@ fn read_file(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut content = Zeroizing::new(Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1024));
     file.take(LARGEST_FILE).read_to_end(&mut content)?;
     Ok(content)
-}
-
-fn write_file(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{}.new", std::process::id()));
-    let beside = PathBuf::from(beside);
-    let written = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside).and_then(|mut file| {
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(&beside, path)
-    });
-    if written.is_err() {
-        let _ = fs::remove_file(&beside);
-    }
-    written
-}
-
-pub(super) fn system_error(error: &io::Error, path: &Path) -> Error {
-    let path = path.display();
-    match error.kind() {
-        io::ErrorKind::NotFound => Error::not_found(format!("{path}: there is no such file")),
-        io::ErrorKind::PermissionDenied => Error::Permission(format!("{path}: permission denied").into()),
-        _ => Error::Io(Box::new(SystemFailure {
-            text: format!(
-                "{path}: {}",
-                if error.raw_os_error().is_some() { "failed".into() } else { error.to_string() }
-            )
-            .into(),
-            errno: error.raw_os_error().unwrap_or(0),
-            address: None,
-        })),
-    }
 }

@@ -1,15 +1,13 @@
 //! Primes for group exchanges.
 
 use std::ffi::{OsStr, c_char};
-use std::fs::File;
-use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::boundary::guarded;
-use super::key::system_error;
 use super::status::nacre_status;
 use super::text::{optional_text, put};
+use crate::client::files;
 use crate::crypto::load_moduli;
 use crate::error::{Error, Result};
 
@@ -52,15 +50,7 @@ fn read_first(paths: &[&str]) -> Result<Vec<u8>> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    let content = File::open(path).and_then(|file| {
-        let mut content = Vec::new();
-        file.take(LARGEST_FILE + 1).read_to_end(&mut content)?;
-        if content.len() as u64 > LARGEST_FILE {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is too large for a list of primes"));
-        }
-        Ok(content)
-    });
-    content.map_err(|error| system_error(&error, path))
+    files::read(path, LARGEST_FILE, "a list of primes").map_err(|error| files::error(&error, path))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod private;
 mod public;
 mod rules;
 
+pub use crate::crypto::signature::sha256;
 pub use generate::KeyType;
 pub use known_hosts::{Addition, HostKeys, KnownHosts, ListedKey, Marker, Standing};
 pub use openssh::DEFAULT_ROUNDS;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::{begun, nacre_transport};
+use crate::client::Memory;
 use crate::engine::{Asker, ClientMethod, ConnectOptions, HostKeyCheck, HostKeyPolicy, Timeout};
 use crate::error::{Error, Result};
 use crate::ffi::asker::Callbacks;
@@ -15,7 +16,6 @@ use crate::ffi::client::{
     nacre_client_callbacks, nacre_connect_options, nacre_host_key_check,
 };
 use crate::ffi::key::{nacre_key, public_keys};
-use crate::ffi::known_hosts::Memory;
 use crate::ffi::status::nacre_status;
 use crate::ffi::structs::{Read, read_with_unknown};
 use crate::ffi::text::{name, optional_secret, optional_text, port_of, put, set, text, texts};

@@ -1,7 +1,5 @@
 //! Known hosts.
 
-mod file;
-
 use std::ffi::{OsStr, c_char, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -12,10 +10,10 @@ use super::error::{making, nacre_error, put_error};
 use super::key::{Key, nacre_key, put_key};
 use super::status::nacre_status;
 use super::text::{name, optional_text, piece, port_of, put, put_bytes, put_text, set, text};
-use crate::engine::{HostKeys, PublicKey, host_key_algorithms};
+use crate::client::HostsFile;
+use crate::engine::host_key_algorithms;
 use crate::error::{Error, Result};
 use crate::keys::{Addition, Marker, Standing};
-pub use file::HostsFile;
 
 /// Which hosts have which keys: the lines of a known_hosts file (sshd(8)), those that say nothing to nacre included.
 /// Several threads and transports may use it at once; what one adds, the others know.
@@ -309,24 +307,6 @@ pub unsafe extern "C" fn nacre_known_hosts_ref(known_hosts: *mut nacre_known_hos
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nacre_known_hosts_free(known_hosts: *mut nacre_known_hosts) {
     unsafe { free(known_hosts, |_| {}) };
-}
-
-/// A list to which accepted keys are added.
-pub struct Memory {
-    pub known_hosts: Arc<HostsFile>,
-    pub host: String,
-    pub port: u16,
-    pub hashed: bool,
-}
-
-impl Memory {
-    pub fn known(&self) -> HostKeys {
-        self.known_hosts.for_host(&self.host, self.port)
-    }
-
-    pub fn add(&self, key: &PublicKey) {
-        self.known_hosts.remember(&self.host, self.port, key, self.hashed);
-    }
 }
 
 fn known_flags(flags: u32, known: u32) -> Result<()> {

@@ -4,14 +4,12 @@ use std::fs;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::crypto::signature::sha256;
+use super::files;
 use crate::engine::{HostKeys, PublicKey};
 use crate::error::{Error, Result};
-use crate::ffi::key::system_error;
-use crate::keys::{Addition, KnownHosts, Marker, Standing};
+use crate::keys::{Addition, KnownHosts, Marker, Standing, sha256};
 
 /// A hundred thousand hosts.
 const LARGEST_FILE: u64 = 32 << 20;
@@ -58,7 +56,7 @@ impl HostsFile {
         let content = match read(path) {
             Ok(content) => content,
             Err(error) if may_be_missing && error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(system_error(&error, path)),
+            Err(error) => return Err(files::error(&error, path)),
         };
         let (list, seen) = (KnownHosts::parse(&content), Some(Seen::new(&content)));
         Ok(Self { state: Mutex::new(State { list, path: Some(path.to_owned()), seen, error: None }) })
@@ -78,7 +76,7 @@ impl HostsFile {
         let own = state.path.clone();
         match (path, own) {
             (Some(path), own) if own.as_deref() != Some(path) => {
-                replace(path, &state.list.text()).map_err(|error| system_error(&error, path))
+                replace(path, &state.list.text()).map_err(|error| files::error(&error, path))
             }
             (_, Some(own)) => state.save(&own),
             (_, None) => Err(Error::argument("the list came from no file, and none is named")),
@@ -94,11 +92,29 @@ impl HostsFile {
     }
 }
 
+/// A list to which accepted keys are added.
+pub struct Memory {
+    pub known_hosts: Arc<HostsFile>,
+    pub host: String,
+    pub port: u16,
+    pub hashed: bool,
+}
+
+impl Memory {
+    pub fn known(&self) -> HostKeys {
+        self.known_hosts.for_host(&self.host, self.port)
+    }
+
+    pub fn add(&self, key: &PublicKey) {
+        self.known_hosts.remember(&self.host, self.port, key, self.hashed);
+    }
+}
+
 impl State {
     fn save(&mut self, path: &Path) -> Result<()> {
         self.take_in(path)?;
         let content = self.list.text();
-        replace(path, &content).map_err(|error| system_error(&error, path))?;
+        replace(path, &content).map_err(|error| files::error(&error, path))?;
         self.seen = Some(Seen::new(&content));
         Ok(())
     }
@@ -107,7 +123,7 @@ impl State {
     fn take_in(&mut self, path: &Path) -> Result<Vec<u8>> {
         let content = match read(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            content => content.map_err(|error| system_error(&error, path))?,
+            content => content.map_err(|error| files::error(&error, path))?,
         };
         let tail = self.seen.as_ref().and_then(|seen| seen.tail(&content)).ok_or_else(|| {
             Error::state(format!("{}: the file was changed by others since it was read", path.display()))
@@ -127,7 +143,7 @@ impl State {
         let addition = Addition { marker: Marker::None, hashed, comment: "" };
         let Some(line) = self.list.add(host, port, key, &addition)? else { return Ok(()) };
         let Some((content, path)) = taken_in else { return Ok(()) };
-        let added = append(&path, &line).map_err(|error| system_error(&error, &path))?;
+        let added = append(&path, &line).map_err(|error| files::error(&error, &path))?;
         // Another file than the one that was read is added to all the same, but not written over later.
         if let Ok(content) = content {
             self.seen = Some(Seen::new(&[content, added].concat()));
@@ -137,12 +153,12 @@ impl State {
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut content = Vec::new();
-    fs::File::open(path)?.take(LARGEST_FILE + 1).read_to_end(&mut content)?;
-    if content.len() as u64 > LARGEST_FILE {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is too large for a list of hosts"));
-    }
-    Ok(content)
+    files::read(path, LARGEST_FILE, "a list of hosts")
+}
+
+/// A link stays one.
+fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    files::replace(&fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()), content)
 }
 
 /// One line more in one write, so that nobody who does the same at the same time is in between. What was added.
@@ -157,20 +173,4 @@ fn append(path: &Path, line: &[u8]) -> io::Result<Vec<u8>> {
     let added = [start, line].concat();
     file.write_all(&added)?;
     Ok(added)
-}
-
-/// In one step, in a file that only its owner can read: either the whole content is there afterwards, or what was there
-/// before. A link stays one.
-fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{}.{}.new", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
-    let beside = PathBuf::from(beside);
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
-    let written = file.write_all(content).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&beside, &path));
-    if written.is_err() {
-        let _ = fs::remove_file(&beside);
-    }
-    written
 }
