@@ -12,8 +12,8 @@ use super::server::{nacre_request, nacre_server_callbacks};
 use super::status::{nacre_status, status_of};
 use super::text::{terminated, terminated_anyway};
 use super::ticket::{
-    NACRE_ACCEPT, NACRE_REJECT, data_of_request, decision_of, nacre_decision, nacre_ticket, request_of,
-    size_of_terminal, texts_of_request, user_of,
+    NACRE_ACCEPT, NACRE_REJECT, data_of_request, nacre_decision, nacre_ticket, request_of, size_of_terminal,
+    texts_of_request, user_of,
 };
 use super::transport::nacre_transport;
 use super::userdata::Owned;
@@ -270,14 +270,10 @@ impl Callbacks {
 
 impl Asker for Callbacks {
     fn ask(&self, transport: &Arc<Transport>, ticket: &Arc<Ticket>) -> Decision {
-        // One count is the application's from the start: with DEFER it may free the ticket before the callback returns.
-        let lent = give::<nacre_ticket>(Arc::clone(ticket));
-        let decision = decision_of(self.decision(transport, ticket, lent));
+        let decision = super::ticket::ask(ticket, |lent| self.decision(transport, ticket, lent));
         if decision == Decision::Defer {
             return decision;
         }
-        // SAFETY: not deferred, so that count is not the application's any more.
-        drop(unsafe { Arc::from_raw(lent.cast_const().cast::<Ticket>()) });
         let opens = matches!(ticket.question(), Question::ChannelOpen { .. });
         if opens && decision == Decision::Keep && !ticket.is_answered() && ticket.decide(decision).is_err() {
             // Nothing waits for it any more, but the application has been told that the channel is its own: it is to be

@@ -9,7 +9,7 @@ use super::key::{Key, nacre_key};
 use super::status::nacre_status;
 use super::structs::{Read, public_struct, read_with_unknown};
 use super::text::{piece, set, terminated};
-use super::ticket::{NACRE_REJECT, decision_of, nacre_decision, nacre_ticket};
+use super::ticket::{NACRE_REJECT, nacre_decision, nacre_ticket};
 use super::userdata::Owned;
 use crate::engine::{Decision, PublicKey, Question, Signer, Ticket, key_of_signer};
 
@@ -59,21 +59,15 @@ impl Signer for Application {
     fn sign(&self, ticket: &Arc<Ticket>) -> Decision {
         let (Some(sign), Question::Sign(wanted)) = (self.sign, ticket.question()) else { return Decision::Reject };
         let key = Arc::new(Key::from(Arc::clone(&wanted.key)));
-        // One count is the application's from the start: with DEFER it may free the ticket before the callback returns.
-        let lent = give::<nacre_ticket>(Arc::clone(ticket));
-        let decision = terminated(wanted.algorithm.as_bytes()).map_or(NACRE_REJECT, |algorithm| {
-            let (data, length) = (wanted.data.as_ptr().cast(), wanted.data.len());
-            // SAFETY: the application gave the callback with this userdata; what it is lent lives until it returns.
-            unsafe {
-                sign(self.owned.pointer(), lend::<nacre_key>(&key), algorithm.as_ptr().cast(), data, length, lent)
-            }
-        });
-        let decision = decision_of(decision);
-        if decision != Decision::Defer {
-            // SAFETY: not deferred, so that count is not the application's any more.
-            drop(unsafe { Arc::from_raw(lent.cast_const().cast::<Ticket>()) });
-        }
-        decision
+        super::ticket::ask(ticket, |lent| {
+            terminated(wanted.algorithm.as_bytes()).map_or(NACRE_REJECT, |algorithm| {
+                let (data, length) = (wanted.data.as_ptr().cast(), wanted.data.len());
+                // SAFETY: the application gave the callback with this userdata; what it is lent lives until it returns.
+                unsafe {
+                    sign(self.owned.pointer(), lend::<nacre_key>(&key), algorithm.as_ptr().cast(), data, length, lent)
+                }
+            })
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
-use super::boundary::{Handle, free, lend, on};
+use super::boundary::{Handle, free, give, lend, on};
 use super::channel::nacre_channel;
 use super::error::{nacre_verdict, verdict_of};
 use super::key::{Key, nacre_key, put_key};
@@ -475,6 +475,18 @@ pub fn size_of_terminal(request: &ChannelRequest) -> Option<[u32; 4]> {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nacre_ticket_free(ticket: *mut nacre_ticket) {
     unsafe { free(ticket, |_| {}) };
+}
+
+/// Asks a callback that gets the ticket last.
+pub fn ask(ticket: &Arc<Ticket>, callback: impl FnOnce(*mut nacre_ticket) -> nacre_decision) -> Decision {
+    // One count is the application's from the start: with DEFER it may free the ticket before the callback returns.
+    let lent = give::<nacre_ticket>(Arc::clone(ticket));
+    let decision = decision_of(callback(lent));
+    if decision != Decision::Defer {
+        // SAFETY: not deferred, so that count is not the application's any more.
+        drop(unsafe { Arc::from_raw(lent.cast_const().cast::<Ticket>()) });
+    }
+    decision
 }
 
 /// Whatever is not a decision rejects.
